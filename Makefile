@@ -1,0 +1,75 @@
+# Every target that has a '##' comment shows up in `make help`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.8.0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# One fuzz target may run at a time in a package, so `make fuzz` walks over them.
+FUZZTIME ?= 10s
+BENCH ?= .
+BENCHTIME ?= 1s
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/parley
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/parley ./cmd/parley
+
+.PHONY: deps
+deps: ## Install what the tests need from Debian and npm, if it is missing
+	@test/deps.sh
+
+.PHONY: test
+test: deps fmt-check vet ## Run all tests under the race detector (installs what is missing first)
+	go test -race -timeout 18m ./...
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	gofmt -s -w $$(go list -f '{{.Dir}}' ./...)
+
+.PHONY: fmt-check
+fmt-check:
+	@files=$$(gofmt -s -l $$(go list -f '{{.Dir}}' ./...)); \
+	if [ -n "$$files" ]; then echo "not formatted; run make fmt:"; echo "$$files"; exit 1; fi
+
+.PHONY: lint
+lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## Run the pinned golangci-lint
+	$< run ./...
+
+bin/golangci-lint-$(GOLANGCI_VERSION):
+	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/golangci-lint $@
+
+.PHONY: tidy-check
+tidy-check:
+	go mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## Run the benchmarks that match BENCH (all); docs/performance.md has results
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is called (needs the Go vulnerability database)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+.PHONY: check
+check: tidy-check lint test fuzz ## Everything a change must pass before it is reviewed
