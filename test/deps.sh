@@ -55,12 +55,12 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # `ws` in exactly the version that the lock file names.
-wanted=$(node -p "require('./clients/node/package-lock.json').packages['node_modules/ws'].version")
-present=$(node -p "require('./clients/node/node_modules/ws/package.json').version" 2>/dev/null || true)
+wanted=$(node -p "require('./clients/javascript/package-lock.json').packages['node_modules/ws'].version")
+present=$(node -p "require('./clients/javascript/node_modules/ws/package.json').version" 2>/dev/null || true)
 if [ "$wanted" != "$present" ]; then
   echo "installing: ws $wanted from npm"
-  if ! npm ci --prefix clients/node --no-audit --no-fund --loglevel=error; then
-    echo "could not install ws; run by hand:  npm ci --prefix test/clients/node" >&2
+  if ! npm ci --prefix clients/javascript --no-audit --no-fund --loglevel=error; then
+    echo "could not install ws; run by hand:  npm ci --prefix test/clients/javascript" >&2
     exit 1
   fi
 fi
