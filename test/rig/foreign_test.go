@@ -18,7 +18,7 @@ var foreigners = map[string]func(testing.TB, string) *rig.Foreign{
 }
 
 // script is a server that knows just enough to tell whether a client does what the published ones do: it acknowledges
-// what it likes, refuses what is called "bad" and hangs up without a word on "drop".
+// what it likes, refuses what is called "bad" and hangs up without a word on "drop". It greets every connection.
 func script(t *testing.T) (base string, queries <-chan string) {
 	seen := make(chan string, 8)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,6 +32,9 @@ func script(t *testing.T) (base string, queries <-chan string) {
 		}
 		defer conn.CloseNow()
 		seen <- r.URL.RequestURI()
+		if conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"hello"}`)) != nil {
+			return
+		}
 		for {
 			_, b, err := conn.Read(r.Context())
 			if err != nil {
@@ -75,6 +78,7 @@ func TestForeignClientsFollowThePublishedOnes(t *testing.T) {
 			if got := <-queries; got != "/v1/ws?token=T&channel_id=c" {
 				t.Errorf("connected to %s", got)
 			}
+			greeted(t, client)
 			ack := client.MustSend("good", map[string]any{"n": 1})
 			got := client.Message()
 			if got.Text("content") != "good" || got.Type() != "message" || got.ID() != ack.Text("message_id") {
@@ -89,11 +93,19 @@ func TestForeignClientsFollowThePublishedOnes(t *testing.T) {
 			if code := client.Closed(); code != 1006 {
 				t.Errorf("close code %d", code)
 			}
-			<-queries // it came back by itself
+			greeted(t, client) // it came back by itself
 			client.Disconnect()
 			if code := client.Closed(); code != 1000 && code != 1005 { // a browser that closes without a code says 1005
 				t.Errorf("close code %d", code)
 			}
 		})
+	}
+}
+
+// greeted returns once the client has a connection that it knows of.
+func greeted(t *testing.T, client *rig.Foreign) {
+	t.Helper()
+	if m := client.Message(); m.Type() != "hello" {
+		t.Errorf("want the greeting, got %s", m)
 	}
 }
