@@ -1,0 +1,165 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"parley/internal/fault"
+)
+
+// Account is what NATS knows of a tenant.
+type Account struct {
+	ID           AccountID
+	Name         string               // for people who look at the server
+	Suspended    bool                 // nobody can connect; the data stays
+	RevokedUsers map[string]time.Time // user keys whose credentials issued until then are refused
+}
+
+// accountToken returns the account's public key and its signed JWT.
+func (id *identity) accountToken(a Account) (key, token string, err error) {
+	if key, err = id.accountKey(a.ID); err != nil {
+		return "", "", err
+	}
+	claims := jwt.NewAccountClaims(key)
+	claims.Name = a.Name
+	if a.ID != systemAccount { // which may not have JetStream
+		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{
+			MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
+			MaxAckPending: jwt.NoLimit, MemoryMaxStreamBytes: jwt.NoLimit, DiskMaxStreamBytes: jwt.NoLimit,
+		}
+	}
+	if a.Suspended {
+		claims.Limits.Conn = 0
+	}
+	for user, until := range a.RevokedUsers {
+		claims.RevokeAt(user, until)
+	}
+	if token, err = claims.Encode(id.operator); err != nil {
+		return "", "", fmt.Errorf("sign account %s: %w", a.ID, err)
+	}
+	return key, token, nil
+}
+
+// PutAccount creates or changes an account. When it returns nil the change is in force: of a suspended account and of
+// revoked users, all connections are closed.
+func (e *Engine) PutAccount(ctx context.Context, a Account) error {
+	_, token, err := e.id.accountToken(a)
+	if err != nil {
+		return err
+	}
+	if a.Suspended {
+		e.conns.bar(a.ID)
+	}
+	if err := e.system.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", []byte(token)); err != nil {
+		return fmt.Errorf("push account %s: %w", a.ID, err)
+	}
+	if !a.Suspended {
+		e.conns.admit(a.ID)
+	}
+	return nil
+}
+
+// EraseAccount removes an account and every byte it has stored, and verifies that. Erasing what is not there succeeds.
+func (e *Engine) EraseAccount(ctx context.Context, a AccountID) error {
+	key, err := e.id.accountKey(a)
+	if err != nil {
+		return err
+	}
+	// First nobody may connect any more, or a service could write while its streams go.
+	if err := e.PutAccount(ctx, Account{ID: a, Name: string(a), Suspended: true}); err != nil {
+		return err
+	}
+	if err := e.system.purge(ctx, key); err != nil {
+		return fmt.Errorf("purge account %s: %w", a, err)
+	}
+	if err := e.removeLeftovers(key); err != nil {
+		return fmt.Errorf("purge account %s: %w", a, err)
+	}
+	claims := jwt.NewGenericClaims(e.id.claims.Subject)
+	claims.Data["accounts"] = []string{key}
+	token, err := claims.Encode(e.id.operator)
+	if err != nil {
+		return fmt.Errorf("sign the deletion of account %s: %w", a, err)
+	}
+	if err := e.system.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", []byte(token)); err != nil {
+		return fmt.Errorf("delete account %s: %w", a, err)
+	}
+	return nil
+}
+
+// removeLeftovers deletes the directories that the server has emptied.
+func (e *Engine) removeLeftovers(key string) error {
+	dir := filepath.Join(e.dir.store(), key)
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is still there", dir)
+	}
+	return nil
+}
+
+// systemConn is the engine's own connection to the system account. Whoever holds it can replace any account, so it
+// never leaves this package, and each request is built here from the operator's own signature.
+type systemConn struct {
+	mu sync.Mutex // held for each change, so that they reach the server in order
+	nc *nats.Conn
+}
+
+func (e *Engine) connectSystem() (*systemConn, error) {
+	nc, err := e.dial(systemAccount, nats.MaxReconnects(-1))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the system account: %w", err)
+	}
+	return &systemConn{nc: nc}, nil
+}
+
+func (s *systemConn) close() { s.nc.Close() }
+
+// requestTimeout bounds a request to the server inside this process or to its peers.
+const requestTimeout = 5 * time.Second
+
+func (s *systemConn) request(ctx context.Context, subject string, data []byte, reply any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	msg, err := s.nc.RequestWithContext(ctx, subject, data)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The NATS server did not answer.")
+	}
+	return json.Unmarshal(msg.Data, reply)
+}
+
+func (s *systemConn) claims(ctx context.Context, subject string, token []byte) error {
+	var reply server.ServerAPIClaimUpdateResponse
+	if err := s.request(ctx, subject, token, &reply); err != nil {
+		return err
+	}
+	if reply.Error != nil {
+		return fmt.Errorf("the server refused: %s", reply.Error.Description)
+	}
+	return nil
+}
+
+func (s *systemConn) purge(ctx context.Context, key string) error {
+	var reply server.JSApiAccountPurgeResponse
+	if err := s.request(ctx, fmt.Sprintf(server.JSApiAccountPurgeT, key), nil, &reply); err != nil {
+		return err
+	}
+	if reply.Error != nil {
+		return fmt.Errorf("the server refused: %s", reply.Error.Description)
+	}
+	return nil
+}

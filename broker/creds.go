@@ -1,0 +1,91 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"parley/internal/fault"
+)
+
+// CredsRequest says what a service may do with its credentials.
+type CredsRequest struct {
+	Name               string    // for people who look at the server; a Token
+	Publish, Subscribe []string  // subjects in NATS form, below the public roots only
+	Expires            time.Time // Zero means never.
+}
+
+// Creds returns the text of a .creds file for a service of the account, and the public key by which it can be revoked.
+// The secret in it is not kept anywhere.
+func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey string, err error) {
+	if _, err := ParseToken(req.Name); err != nil {
+		return nil, "", err
+	}
+	for _, s := range req.Publish {
+		if err := checkServiceSubject(s, true); err != nil {
+			return nil, "", err
+		}
+	}
+	for _, s := range req.Subscribe {
+		if err := checkServiceSubject(s, false); err != nil {
+			return nil, "", err
+		}
+	}
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, "", fmt.Errorf("create a user key: %w", err)
+	}
+	claims, err := userClaims(user, req.Name)
+	if err != nil {
+		return nil, "", err
+	}
+	claims.Pub.Allow = req.Publish
+	claims.Sub.Allow = req.Subscribe
+	if len(req.Publish) == 0 { // an empty list would allow everything
+		claims.Pub.Deny = jwt.StringList{">"}
+	}
+	if len(req.Subscribe) == 0 {
+		claims.Sub.Deny = jwt.StringList{">"}
+	}
+	claims.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+	if !req.Expires.IsZero() {
+		if req.Expires.Before(time.Now()) {
+			return nil, "", fault.New(fault.Usage, "The credentials would have expired already.")
+		}
+		claims.Expires = req.Expires.Unix()
+	}
+	token, err := e.id.signUser(a, claims)
+	if err != nil {
+		return nil, "", err
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		return nil, "", fmt.Errorf("read a user key: %w", err)
+	}
+	creds, err = jwt.FormatUserConfig(token, seed)
+	return creds, claims.Subject, err
+}
+
+func userClaims(user nkeys.KeyPair, name string) (*jwt.UserClaims, error) {
+	pub, err := user.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("read a user key: %w", err)
+	}
+	claims := jwt.NewUserClaims(pub)
+	claims.Name = name
+	return claims, nil
+}
+
+func (id *identity) signUser(a AccountID, claims *jwt.UserClaims) (string, error) {
+	kp, err := id.account(a)
+	if err != nil {
+		return "", err
+	}
+	token, err := claims.Encode(kp)
+	if err != nil {
+		return "", fmt.Errorf("sign a user of account %s: %w", a, err)
+	}
+	return token, nil
+}

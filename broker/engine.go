@@ -1,0 +1,167 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parley/internal/fault"
+)
+
+// ListenOff as Config.Listen keeps NATS inside the process: no service can connect.
+const ListenOff = "off"
+
+// Config says where an Engine lives and what it may use. DataDir is required; the rest has defaults.
+type Config struct {
+	DataDir     string        // everything that must survive a restart
+	ServerName  string        // unique in a cluster. Defaults to "parley".
+	Listen      string        // where services connect, host:port; port 0 picks one. Defaults to 127.0.0.1:4222; ListenOff for nowhere.
+	Retention   time.Duration // how long messages are kept. Defaults to 7 days.
+	Dedupe      time.Duration // how long a message id is remembered. Defaults to 2 minutes.
+	IdleClose   time.Duration // how long an unused tenant connection stays open. Defaults to 5 minutes.
+	MinFree     uint64        // free bytes on the disk under which nothing more is stored. Defaults to 64 MiB.
+	ReadyWithin time.Duration // how long the server may take to recover its store. Defaults to 60 seconds.
+}
+
+func (c Config) withDefaults() Config {
+	c.ServerName = cmp.Or(c.ServerName, "parley")
+	c.Listen = cmp.Or(c.Listen, "127.0.0.1:4222")
+	c.Retention = cmp.Or(c.Retention, 7*24*time.Hour)
+	c.Dedupe = cmp.Or(c.Dedupe, 2*time.Minute)
+	c.IdleClose = cmp.Or(c.IdleClose, 5*time.Minute)
+	c.MinFree = cmp.Or(c.MinFree, 64<<20)
+	c.ReadyWithin = cmp.Or(c.ReadyWithin, time.Minute)
+	return c
+}
+
+// Engine is the embedded NATS server of one node with its accounts and connections. Close ends it.
+type Engine struct {
+	cfg    Config
+	log    *slog.Logger
+	dir    *dataDir
+	id     *identity
+	server *server.Server
+	system *systemConn
+	home   *Conn    // the broker's own account, held open for as long as the engine
+	store  *os.File // the store's directory, for syncStore
+
+	conns  connTable
+	state  atomic.Pointer[error] // why nothing can be stored now; nil inside means all is well
+	failed chan error            // the first failure that only a restart mends
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Open starts the engine on cfg.DataDir, which it locks. Errors are fault errors that an operator can act on: the port
+// or the directory is in use, can't be written or is damaged.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err error) {
+	cfg = cfg.withDefaults()
+	dir, err := openDataDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, log: log, dir: dir, failed: make(chan error, 1)}
+	e.conns.open, e.conns.barred = map[AccountID]*Conn{}, map[AccountID]bool{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	if e.id, err = openIdentity(dir); err != nil {
+		return nil, err
+	}
+	if err := e.startServer(ctx); err != nil {
+		return nil, err
+	}
+	if e.store, err = os.Open(dir.store()); err != nil {
+		return nil, unusable(dir.path, err)
+	}
+	if e.system, err = e.connectSystem(); err != nil {
+		return nil, err
+	}
+	if e.home, err = e.Acquire(ctx, brokerAccount); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.stop = stop
+	e.done.Go(func() { e.watchStore(background) })
+	e.done.Go(func() { e.closeIdle(background) })
+	return e, nil
+}
+
+// Close ends all connections and the server, waits for both, and releases the data directory. Messages that were
+// stored are on disk when it returns.
+func (e *Engine) Close() error {
+	if e.stop != nil {
+		e.stop()
+	}
+	e.done.Wait()
+	e.conns.closeAll()
+	if e.system != nil {
+		e.system.close()
+	}
+	if e.server != nil {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+	}
+	var err error
+	if e.store != nil {
+		err = errors.Join(syncStore(e.store.Fd()), e.store.Close())
+	}
+	return errors.Join(err, e.dir.close())
+}
+
+// Sync makes everything that was stored before the call survive a power cut. An error means that the disk can no
+// longer be trusted: the engine has failed and nothing of this round may be acknowledged.
+func (e *Engine) Sync() error {
+	if err := syncStore(e.store.Fd()); err != nil {
+		err = fmt.Errorf("sync the store: %w", err)
+		e.fail(err)
+		return err
+	}
+	return nil
+}
+
+// Failed delivers the first failure that the engine can't mend by itself. The process should then stop and be started
+// again: what was acknowledged is on disk.
+func (e *Engine) Failed() <-chan error { return e.failed }
+
+// ServicesURL is where NATS clients connect, or "" when the engine does not listen.
+func (e *Engine) ServicesURL() string {
+	if e.cfg.Listen == ListenOff {
+		return ""
+	}
+	return "nats://" + e.server.Addr().String()
+}
+
+// Bucket opens, and at first use creates, a key-value bucket in the broker's own account, which no tenant can reach.
+func (e *Engine) Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	return e.home.openBucket(ctx, cfg)
+}
+
+// listenAddress splits cfg.Listen into what the server's options want.
+func (c Config) listenAddress() (host string, port int, err error) {
+	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
+	if err != nil {
+		return "", 0, fault.Wrap(fault.Usage, err, "The NATS address %q is not host:port.", c.Listen)
+	}
+	host = "0.0.0.0"
+	if addr.IP != nil {
+		host = addr.IP.String()
+	}
+	if addr.Port == 0 {
+		return host, server.RANDOM_PORT, nil
+	}
+	return host, addr.Port, nil
+}

@@ -1,0 +1,134 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"parley/internal/fault"
+)
+
+const (
+	// maxPayload bounds what a service may publish: a 64 KiB message with the broker's stamps, twice over.
+	maxPayload = 128 << 10
+	// maxPending bounds what the server holds for a NATS client that reads too slowly.
+	maxPending = 8 << 20
+	// unlimited is for the server's JetStream quotas. Account limits are reservations against these, and an account
+	// that finds too little left silently gets no JetStream at all; the disk is watched by watchStore instead.
+	unlimited = 1 << 50
+	// syncInterval bounds what a power cut can take from services that publish through JetStream themselves. What the
+	// broker acknowledges is synced by Sync.
+	syncInterval = time.Second
+	// fetchTimeout bounds the search for an account that no node knows.
+	fetchTimeout = 250 * time.Millisecond
+)
+
+func (e *Engine) startServer(ctx context.Context) error {
+	opts, err := e.serverOptions()
+	if err != nil {
+		return err
+	}
+	if e.server, err = server.NewServer(opts); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The NATS server can't be set up: %s.", err)
+	}
+	log := &natsLog{log: e.log, broken: e.fail, starting: true}
+	e.server.SetLoggerV2(log, false, false, false)
+	e.server.Start()
+	if err := e.awaitReady(ctx); err != nil {
+		return err
+	}
+	log.started()
+	return nil
+}
+
+// serverOptions builds fresh options at each call, because the server keeps and edits the ones it is given.
+func (e *Engine) serverOptions() (_ *server.Options, err error) {
+	opts := &server.Options{
+		ServerName: e.cfg.ServerName,
+		NoSigs:     true,
+		DontListen: e.cfg.Listen == ListenOff,
+		MaxPayload: maxPayload,
+		MaxPending: maxPending,
+
+		TrustedOperators: []*jwt.OperatorClaims{e.id.claims},
+		SystemAccount:    e.id.claims.SystemAccount,
+
+		JetStream:          true,
+		StoreDir:           e.dir.path, // the server adds "jetstream"
+		JetStreamMaxMemory: unlimited,
+		JetStreamMaxStore:  unlimited,
+		SyncInterval:       syncInterval,
+		SyncAlways:         !groupSync,
+	}
+	if !opts.DontListen {
+		if opts.Host, opts.Port, err = e.cfg.listenAddress(); err != nil {
+			return nil, err
+		}
+	}
+	opts.AccountResolver, err = e.accountResolver()
+	return opts, err
+}
+
+// accountResolver keeps the account JWTs in the data directory. The two that no tenant owns must be there before the
+// first connection, which is the one that could push them.
+func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
+	resolver, err := server.NewDirAccResolver(e.dir.accounts(), 0, time.Minute, server.HardDelete, server.FetchTimeout(fetchTimeout))
+	if err != nil {
+		return nil, unusable(e.dir.path, err)
+	}
+	defer func() {
+		if err != nil {
+			resolver.Close()
+		}
+	}()
+	for _, a := range []AccountID{systemAccount, brokerAccount} {
+		key, token, err := e.id.accountToken(Account{ID: a, Name: string(a)})
+		if err != nil {
+			return nil, err
+		}
+		if err := resolver.Store(key, token); err != nil {
+			return nil, unusable(e.dir.path, err)
+		}
+	}
+	return resolver, nil
+}
+
+// awaitReady waits until the server takes connections with its whole store recovered. The server does not stop by
+// itself when a part of it could not start; what it logs then arrives in e.failed.
+func (e *Engine) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
+	defer cancel()
+	for !e.server.ReadyForConnections(10 * time.Millisecond) {
+		select {
+		case err := <-e.failed:
+			return e.startFault(err)
+		case <-ctx.Done():
+			return fault.New(fault.Unavailable, "The NATS server was not ready within %s.", e.cfg.ReadyWithin)
+		default:
+		}
+	}
+	select {
+	case err := <-e.failed:
+		return e.startFault(err)
+	default:
+	}
+	if !e.server.JetStreamEnabled() {
+		return damaged(e.dir.store(), "JetStream did not start")
+	}
+	return nil
+}
+
+func (e *Engine) startFault(err error) error {
+	if strings.Contains(err.Error(), "address already in use") {
+		return fault.Wrap(fault.Unavailable, err, "The NATS address %s is in use by another process.", e.cfg.Listen).
+			WithFix("Choose another with --nats-listen, or %q for none.", ListenOff)
+	}
+	if strings.Contains(err.Error(), "Error listening on port") {
+		return fault.Wrap(fault.Unavailable, err, "Listening on the NATS address %s failed: %s.", e.cfg.Listen, err)
+	}
+	return damaged(e.dir.store(), fmt.Sprint(err))
+}
