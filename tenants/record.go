@@ -1,0 +1,61 @@
+package tenants
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// recordFormat is written into every record, so that a later version can tell what it reads.
+const recordFormat = 1
+
+// record is a tenant as it is stored, secrets and all. It never leaves this package.
+type record struct {
+	Format int `json:"format"`
+	Tenant
+	Keys []keyRecord `json:"keys"` // hides Tenant.Keys
+}
+
+type keyRecord struct {
+	Key
+	Secret  []byte `json:"secret,omitempty"`
+	Private []byte `json:"private,omitempty"`
+}
+
+func encodeRecord(t Tenant) ([]byte, error) {
+	r := record{Format: recordFormat, Tenant: t, Keys: make([]keyRecord, len(t.Keys))}
+	for i, k := range t.Keys {
+		r.Keys[i].Key = k
+		if k.material != nil {
+			m := k.material()
+			r.Keys[i].Secret, r.Keys[i].Private = m.secret, m.private
+		}
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode tenant %s: %w", t.ID, err)
+	}
+	return b, nil
+}
+
+// decodeRecord reads an entry of the bucket. The revision is the bucket's, not the record's.
+func decodeRecord(entry jetstream.KeyValueEntry) (Tenant, error) {
+	var r record
+	if err := json.Unmarshal(entry.Value(), &r); err != nil {
+		return Tenant{}, fmt.Errorf("decode tenant %q: %w", entry.Key(), err)
+	}
+	if r.Format != recordFormat || string(r.ID) != entry.Key() || r.Account == "" {
+		return Tenant{}, fmt.Errorf("decode tenant %q: not a record of format %d", entry.Key(), recordFormat)
+	}
+	t := r.Tenant
+	t.Revision = entry.Revision()
+	t.Keys = make([]Key, len(r.Keys))
+	for i, k := range r.Keys {
+		t.Keys[i] = k.Key
+		if k.Secret != nil || k.Private != nil {
+			t.Keys[i].material = seal(material{secret: k.Secret, private: k.Private})
+		}
+	}
+	return t, nil
+}

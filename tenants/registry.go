@@ -1,0 +1,177 @@
+package tenants
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+// engine is what the registry needs of a broker.Engine. The calls may block; they stop when ctx ends.
+type engine interface {
+	Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error)
+	PutAccount(ctx context.Context, a broker.Account) error
+	EraseAccount(ctx context.Context, a broker.AccountID) error
+	Sync() error
+}
+
+var _ engine = (*broker.Engine)(nil)
+
+// Registry holds all tenants. Reading it never blocks on the network. Mutations are stored, synced to disk and seen by
+// this node when they return; other nodes see them moments later. They need Run to be running.
+type Registry struct {
+	cfg    Config
+	engine engine
+	bucket jetstream.KeyValue
+	verify *verifier
+	fetch  *fetcher
+	log    *slog.Logger
+
+	mu        sync.RWMutex
+	residents map[ID]resident      // guarded by mu
+	seen      uint64               // guarded by mu; every change up to this revision is in residents
+	changed   chan struct{}        // guarded by mu; closed whenever seen advances, and then replaced
+	listeners map[int]func(Tenant) // guarded by mu
+	nextID    int                  // guarded by mu; of listeners
+}
+
+// Open reads all tenants and finishes what a crash has left half done. log may be nil.
+func Open(ctx context.Context, e *broker.Engine, cfg Config, log *slog.Logger) (*Registry, error) {
+	return open(ctx, e, cfg, log)
+}
+
+func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registry, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &Registry{
+		cfg: cfg, engine: e, log: log, fetch: newFetcher(cfg),
+		residents: map[ID]resident{}, changed: make(chan struct{}), listeners: map[int]func(Tenant){},
+	}
+	if r.verify, err = newVerifier(cfg, r.resident, log); err != nil {
+		return nil, err
+	}
+	r.bucket, err = e.Bucket(ctx, jetstream.KeyValueConfig{
+		Bucket: "tenants", Description: "One record for each tenant.", History: 1, Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the registry of tenants: %w", err)
+	}
+	if err := r.load(ctx); err != nil {
+		return nil, fmt.Errorf("read the registry of tenants: %w", err)
+	}
+	r.settleAll(ctx)
+	return r, r.load(ctx)
+}
+
+// Get returns a tenant, or fault.NotFound.
+func (r *Registry) Get(id ID) (Tenant, error) {
+	res, ok := r.resident(id)
+	if !ok {
+		return Tenant{}, notFound(id)
+	}
+	return res.tenant, nil
+}
+
+// List returns all tenants in the order of their ids.
+func (r *Registry) List() []Tenant {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]Tenant, 0, len(r.residents))
+	for _, res := range r.residents {
+		if visible(res.tenant) {
+			all = append(all, res.tenant)
+		}
+	}
+	slices.SortFunc(all, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return all
+}
+
+// Verify returns what a token allows. Errors are fault.AuthRequired (there is none), AuthFailed (it proves nothing),
+// TokenExpired or TenantSuspended. Whether the tenant exists can't be told from the answer.
+func (r *Registry) Verify(ctx context.Context, token string) (*Grant, error) {
+	return r.verify.verify(ctx, token)
+}
+
+// Explain verifies a token and says step by step how that went. It is for admins: the answer tells more than clients
+// may know.
+func (r *Registry) Explain(ctx context.Context, token string) Report {
+	return r.verify.explain(ctx, token)
+}
+
+// Recheck reports whether a grant still holds: nil, or what Verify would answer now. It is cheap, for calling it on
+// every open connection of a tenant that has changed.
+func (r *Registry) Recheck(g *Grant) error {
+	if !r.cfg.Now().Before(g.Expires) {
+		return fault.New(fault.TokenExpired, "The token expired.").WithFix("Get a new token.")
+	}
+	res, ok := r.resident(g.Tenant)
+	if !ok || res.tenant.Account != g.Account {
+		return unproven(fmt.Errorf("the tenant is gone"))
+	}
+	if res.tenant.Suspended() {
+		return suspended(g.Tenant)
+	}
+	if k, ok := res.tenant.Key(g.Kid); !ok || !k.Live(r.cfg.Now()) {
+		return unproven(fmt.Errorf("key %q is not live any more", g.Kid))
+	}
+	return nil
+}
+
+// IssueToken signs a token with a key of the tenant that the broker holds whole. Errors are fault.NotFound (no such
+// tenant or key), TenantSuspended and InvalidFormat.
+func (r *Registry) IssueToken(_ context.Context, spec TokenSpec) (string, error) {
+	res, ok := r.resident(spec.Tenant)
+	if !ok {
+		return "", notFound(spec.Tenant)
+	}
+	if res.tenant.Suspended() {
+		return "", suspended(spec.Tenant)
+	}
+	return issue(res.tenant, spec, r.cfg)
+}
+
+// Changes has f called with every tenant that changes from now on: created, changed, suspended, resumed, deleted
+// (Tenant.Gone). The calls come from one goroutine, in order, after the change is visible in the registry; f must be
+// quick and must not change tenants itself. After unregister, at most one more call that was under way arrives.
+func (r *Registry) Changes(f func(Tenant)) (unregister func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := r.nextID
+	r.nextID++
+	r.listeners[id] = f
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.listeners, id)
+	}
+}
+
+// resident returns a tenant that exists for the outside.
+func (r *Registry) resident(id ID) (resident, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	res, ok := r.residents[id]
+	if !ok || !visible(res.tenant) {
+		return resident{}, false
+	}
+	return res, true
+}
+
+// visible reports whether anybody may know of t: it is made, and not being deleted.
+func visible(t Tenant) bool { return t.State != Creating && !t.Gone() }
+
+func notFound(id ID) error {
+	return fault.New(fault.NotFound, "There is no tenant %q.", string(id)).WithFix("See them all with: parley tenant list")
+}

@@ -1,0 +1,71 @@
+package tenants
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"parley/broker"
+)
+
+// State is where a tenant is in its life. The states ending in -ing are steps that a crash may interrupt; the next
+// start finishes them (settle.go).
+type State string
+
+// The states.
+const (
+	Creating   State = "creating"   // recorded; its account may not exist yet
+	Active     State = "active"     // in use
+	Suspending State = "suspending" // refused everywhere; its services may still be connected
+	Suspended  State = "suspended"  // refused everywhere
+	Resuming   State = "resuming"   // refused until its account is back
+	Deleting   State = "deleting"   // gone for everyone; its data is being erased
+)
+
+// settled reports whether no step is under way.
+func (s State) settled() bool { return s == Active || s == Suspended }
+
+// Tenant is one tenant as the registry knows it. Its JSON form is what clients of the admin API may see: secrets are in
+// none of its exported fields, and neither fmt nor encoding/json nor slog can reach them.
+type Tenant struct {
+	ID       ID               `json:"id"`
+	Name     string           `json:"name,omitempty"` // for people; may be empty
+	Account  broker.AccountID `json:"account"`        // its NATS account
+	State    State            `json:"state"`
+	Created  time.Time        `json:"created"`
+	Keys     []Key            `json:"keys"`     // oldest first, the revoked ones too
+	Revision uint64           `json:"revision"` // grows with every change; never the same for two tenants
+}
+
+// Suspended reports whether the tenant's tokens are refused although they may be good.
+func (t Tenant) Suspended() bool {
+	return t.State == Suspending || t.State == Suspended || t.State == Resuming
+}
+
+// Gone reports whether the tenant has been deleted.
+func (t Tenant) Gone() bool { return t.State == Deleting }
+
+// LogValue keeps the keys out of logs.
+func (t Tenant) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", string(t.ID)), slog.String("account", string(t.Account)), slog.String("state", string(t.State)))
+}
+
+// Key returns the key named kid, and whether there is one.
+func (t Tenant) Key(kid string) (Key, bool) {
+	i := slices.IndexFunc(t.Keys, func(k Key) bool { return k.Kid == kid })
+	if i < 0 {
+		return Key{}, false
+	}
+	return t.Keys[i], true
+}
+
+// clone returns a copy whose keys may be changed.
+func (t Tenant) clone() Tenant {
+	t.Keys = slices.Clone(t.Keys)
+	return t
+}
+
+// account is what the engine has to be told of the tenant.
+func (t Tenant) account() broker.Account {
+	return broker.Account{ID: t.Account, Name: string(t.ID), Suspended: t.State == Suspending || t.State == Suspended}
+}
