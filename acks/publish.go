@@ -1,0 +1,184 @@
+package acks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/semaphore"
+
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+// Config tunes a Publisher. The zero value is ready to use.
+type Config struct {
+	WindowBytes int64         // bytes on their way to the stream at most; a publisher waits beyond. Defaults to 8 MiB.
+	Timeout     time.Duration // how long the stream may take. Defaults to 4 s: the published clients give up after 5.
+}
+
+// slotOverhead is what one message in the window counts on top of its bytes, so that small ones are bounded in number.
+const slotOverhead = 1 << 10
+
+func (c Config) withDefaults() Config {
+	if c.WindowBytes == 0 {
+		c.WindowBytes = 8 << 20
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 4 * time.Second
+	}
+	return c
+}
+
+// Message is what a Publisher stores.
+type Message struct {
+	Subject broker.Subject
+	Sender  broker.Token // who the id belongs to
+	ID      string       // the sender's own id. Zero means that a repetition is not recognised.
+	Data    []byte       // not changed after Publish
+}
+
+// dedupeID scopes a client's id to its sender and destination, because the stream's memory of ids is shared by a whole
+// tenant: another agent's guess at an id must not swallow the message. Hashed, it also has a bounded size.
+func (m Message) dedupeID() string {
+	h := sha256.New()
+	for _, part := range []string{string(m.Sender), string(m.Subject), m.ID} {
+		h.Write([]byte(part))
+		h.Write([]byte{0}) // no part holds one, so that no two triples run together
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Publisher stores messages of one tenant. It is safe for concurrent use; messages of one goroutine are stored in the
+// order of its calls. Close it to release its subscription.
+type Publisher struct {
+	cfg       Config
+	conn      *broker.Conn
+	committer *Committer
+	inbox     string // where confirmations arrive: inbox + "." + slot number
+	sub       *nats.Subscription
+	window    *semaphore.Weighted
+
+	mu     sync.Mutex
+	next   uint64           // guarded by mu
+	slots  map[uint64]*slot // guarded by mu
+	closed bool             // guarded by mu
+}
+
+// slot is a message on its way.
+type slot struct {
+	receipt Receipt
+	cost    int64
+	sent    time.Time
+}
+
+// NewPublisher returns a Publisher on conn, which stays the caller's.
+func NewPublisher(conn *broker.Conn, committer *Committer, cfg Config) (*Publisher, error) {
+	cfg = cfg.withDefaults()
+	p := &Publisher{
+		cfg: cfg, conn: conn, committer: committer, inbox: conn.NATS().NewInbox(),
+		window: semaphore.NewWeighted(cfg.WindowBytes), slots: map[uint64]*slot{},
+	}
+	var err error
+	if p.sub, err = conn.NATS().Subscribe(p.inbox+".*", p.answered); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+	}
+	committer.add(p)
+	return p, nil
+}
+
+// Publish hands m to the stream and returns; r learns the outcome. It waits while the window is full. An error means
+// that nothing was sent and r will not be called.
+func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
+	cost := min(int64(len(m.Data))+slotOverhead, p.cfg.WindowBytes)
+	if err := p.window.Acquire(ctx, cost); err != nil {
+		return err
+	}
+	number, err := p.take(&slot{r, cost, time.Now()})
+	if err != nil {
+		p.window.Release(cost)
+		return err
+	}
+	msg := &nats.Msg{Subject: string(m.Subject), Reply: p.inbox + "." + strconv.FormatUint(number, 36), Data: m.Data}
+	if m.ID != "" {
+		msg.Header = nats.Header{nats.MsgIdHdr: {m.dedupeID()}}
+	}
+	if err := p.conn.NATS().PublishMsg(msg); err != nil {
+		if p.release(number) == nil {
+			return nil // expired meanwhile: the receipt has been told
+		}
+		return fault.Wrap(fault.Unavailable, err, "The message was not stored: the store can't be reached now.")
+	}
+	return nil
+}
+
+func (p *Publisher) take(s *slot) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return 0, fault.New(fault.Unavailable, "The message was not stored: the tenant is being closed.")
+	}
+	p.next++
+	p.slots[p.next] = s
+	return p.next, nil
+}
+
+// release frees a slot and returns it, nil when it was freed before: an answer that comes too late finds none.
+func (p *Publisher) release(number uint64) *slot {
+	p.mu.Lock()
+	s := p.slots[number]
+	delete(p.slots, number)
+	p.mu.Unlock()
+	if s != nil {
+		p.window.Release(s.cost)
+	}
+	return s
+}
+
+// answered takes the stream's answer to one message.
+func (p *Publisher) answered(m *nats.Msg) {
+	number, err := strconv.ParseUint(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:], 36, 64)
+	if err != nil {
+		return // nobody else can publish here
+	}
+	if s := p.release(number); s != nil {
+		p.committer.confirm(s.receipt, parsePubAck(m))
+	}
+}
+
+// expire settles what the stream has not answered in time. It may still store it.
+func (p *Publisher) expire(now time.Time) {
+	p.settleUnknown(now.Add(-p.cfg.Timeout), errors.New("the stream did not answer in time"))
+}
+
+func (p *Publisher) settleUnknown(before time.Time, cause error) {
+	var late []uint64
+	p.mu.Lock()
+	for number, s := range p.slots {
+		if s.sent.Before(before) {
+			late = append(late, number)
+		}
+	}
+	p.mu.Unlock()
+	for _, number := range late {
+		if s := p.release(number); s != nil {
+			p.committer.confirm(s.receipt, Outcome{Err: unknown(cause)})
+		}
+	}
+}
+
+// Close ends the publisher. What the stream has not answered is settled as unknown; Publish fails from now on.
+func (p *Publisher) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.committer.remove(p)
+	_ = p.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	p.settleUnknown(time.Now().Add(time.Hour), errors.New("the publisher was closed"))
+}

@@ -1,0 +1,270 @@
+package acks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/goleak"
+
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bundle is a tenant's connection with a committer that runs.
+type bundle struct {
+	engine    *broker.Engine
+	conn      *broker.Conn
+	committer *Committer
+	syncs     chan struct{} // one value a sync
+	syncErr   error
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := broker.NewAccountID()
+	if err := engine.PutAccount(t.Context(), broker.Account{ID: id, Name: "acme"}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := engine.Acquire(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Ensure(t.Context(), broker.Channels); err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{engine: engine, conn: conn, syncs: make(chan struct{}, 1000)}
+	b.committer = NewCommitter(func() error {
+		b.syncs <- struct{}{}
+		return errors.Join(b.syncErr, engine.Sync())
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { _ = b.committer.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		done.Wait()
+		conn.Release()
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func (b *bundle) publisher(t *testing.T, cfg Config) *Publisher {
+	t.Helper()
+	p, err := NewPublisher(b.conn, b.committer, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// receipts collects outcomes in the order of their arrival.
+type receipts chan Outcome
+
+func (r receipts) Settle(o Outcome) { r <- o }
+
+func TestPublishIsSettledInOrderAfterASync(t *testing.T) {
+	b := setup(t)
+	p := b.publisher(t, Config{})
+	got := make(receipts, 100)
+	for i := range 100 {
+		m := Message{Subject: broker.ChannelSubject("x"), Data: fmt.Append(nil, i)}
+		if err := p.Publish(t.Context(), m, got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		if o := <-got; o.Err != nil || o.Seq != uint64(i+1) || o.Duplicate {
+			t.Fatalf("outcome %d = %+v", i, o)
+		}
+		if i == 0 && len(b.syncs) == 0 {
+			t.Fatal("settled before the first sync")
+		}
+	}
+}
+
+func TestIdsBelongToSenderAndDestination(t *testing.T) {
+	b := setup(t)
+	p := b.publisher(t, Config{})
+	got := make(receipts, 1)
+	a, c := broker.ChannelSubject("a"), broker.ChannelSubject("c")
+	for _, tt := range []struct {
+		m    Message
+		want Outcome
+	}{
+		{Message{Subject: a, Sender: "ann", ID: "1"}, Outcome{Seq: 1}},
+		{Message{Subject: a, Sender: "ann", ID: "1"}, Outcome{Seq: 1, Duplicate: true}},
+		{Message{Subject: a, Sender: "eve", ID: "1"}, Outcome{Seq: 2}},
+		{Message{Subject: c, Sender: "ann", ID: "1"}, Outcome{Seq: 3}},
+		{Message{Subject: a, Sender: "ann", ID: "2"}, Outcome{Seq: 4}},
+		{Message{Subject: a, Sender: "ann"}, Outcome{Seq: 5}},
+		{Message{Subject: a, Sender: "ann"}, Outcome{Seq: 6}},
+	} {
+		if err := p.Publish(t.Context(), tt.m, got); err != nil {
+			t.Fatal(err)
+		}
+		if o := <-got; o != tt.want {
+			t.Errorf("%+v: outcome %+v, want %+v", tt.m, o, tt.want)
+		}
+	}
+}
+
+func TestFailedSyncAcknowledgesNothing(t *testing.T) {
+	b := setup(t)
+	b.syncErr = errors.New("disk on fire")
+	p := b.publisher(t, Config{})
+	got := make(receipts, 1)
+	if err := p.Publish(t.Context(), Message{Subject: broker.ChannelSubject("x")}, got); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-got; fault.CodeOf(o.Err) != fault.OutcomeUnknown {
+		t.Errorf("outcome %+v, want OUTCOME_UNKNOWN", o)
+	}
+}
+
+func TestNoStreamIsACertainFailure(t *testing.T) {
+	b := setup(t)
+	p := b.publisher(t, Config{})
+	got := make(receipts, 1)
+	if err := p.Publish(t.Context(), Message{Subject: broker.AgentSubject("bob")}, got); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-got; fault.CodeOf(o.Err) != fault.Unavailable {
+		t.Errorf("outcome %+v, want UNAVAILABLE", o)
+	}
+	if len(b.syncs) != 0 {
+		t.Error("a failure was synced")
+	}
+}
+
+// TestSilentStoreBoundsTheWindow stands somebody who never answers in the stream's place.
+func TestSilentStoreBoundsTheWindow(t *testing.T) {
+	b := setup(t)
+	silent, err := b.conn.NATS().SubscribeSync("agent.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.publisher(t, Config{WindowBytes: 4 * slotOverhead, Timeout: time.Hour})
+	got := make(receipts, 10)
+	m := Message{Subject: broker.AgentSubject("bob"), Sender: "ann", ID: "1"}
+	for range 4 {
+		if err := p.Publish(t.Context(), m, got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Publish(full, m, got); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Publish into a full window: %v, want the context's end", err)
+	}
+	p.expire(time.Now().Add(2 * time.Hour))
+	for range 4 {
+		if o := <-got; fault.CodeOf(o.Err) != fault.OutcomeUnknown {
+			t.Errorf("outcome %+v, want OUTCOME_UNKNOWN", o)
+		}
+	}
+	if err := p.Publish(t.Context(), m, got); err != nil {
+		t.Fatalf("Publish after the window was freed: %v", err)
+	}
+	// An answer that comes after its time settles nothing twice.
+	late, err := silent.NextMsgWithContext(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Respond([]byte(`{"stream":"INBOXES","seq":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if o := <-got; fault.CodeOf(o.Err) != fault.OutcomeUnknown || len(got) != 0 {
+		t.Errorf("outcome %+v and %d more, want one OUTCOME_UNKNOWN", o, len(got))
+	}
+	if err := p.Publish(t.Context(), m, got); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("Publish after Close: %v, want UNAVAILABLE", err)
+	}
+}
+
+func TestParsePubAck(t *testing.T) {
+	for _, tt := range []struct {
+		data string
+		want fault.Code
+		seq  uint64
+	}{
+		{`{"stream":"CHANNELS","seq":7}`, "", 7},
+		{`{"error":{"code":503,"err_code":10023,"description":"x"}}`, fault.Unavailable, 0},
+		{`{"error":{"code":400,"err_code":10002,"description":"x"}}`, fault.StorageFull, 0},
+		{`{"error":{"code":503,"err_code":10077,"description":"x"}}`, fault.StorageFull, 0},
+		{`nonsense`, fault.OutcomeUnknown, 0},
+		{``, fault.OutcomeUnknown, 0},
+	} {
+		if o := parsePubAck(&nats.Msg{Data: []byte(tt.data)}); fault.CodeOf(o.Err) != tt.want || o.Seq != tt.seq {
+			t.Errorf("%s: %+v, want %s %d", tt.data, o, tt.want, tt.seq)
+		}
+	}
+}
+
+func BenchmarkDurablePublish(b *testing.B) {
+	engine, err := broker.Open(b.Context(), broker.Config{DataDir: b.TempDir(), Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer engine.Close()
+	id := broker.NewAccountID()
+	if err := engine.PutAccount(b.Context(), broker.Account{ID: id}); err != nil {
+		b.Fatal(err)
+	}
+	conn, err := engine.Acquire(b.Context(), id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Release()
+	if err := conn.Ensure(b.Context(), broker.Channels); err != nil {
+		b.Fatal(err)
+	}
+	committer := NewCommitter(engine.Sync)
+	ctx, stop := context.WithCancel(b.Context())
+	var done sync.WaitGroup
+	done.Go(func() { _ = committer.Run(ctx) })
+	defer done.Wait()
+	defer stop()
+	p, err := NewPublisher(conn, committer, Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	data := make([]byte, 256)
+	for _, window := range []int{1, 1600} {
+		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
+			got := make(receipts, window)
+			sent := 0
+			for b.Loop() {
+				if sent >= window {
+					if o := <-got; o.Err != nil {
+						b.Fatal(o.Err)
+					}
+				}
+				sent++
+				if err := p.Publish(ctx, Message{Subject: "channel.bench", Data: data}, got); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for range min(sent, window) {
+				<-got
+			}
+		})
+	}
+}
