@@ -46,6 +46,16 @@ type info struct {
 // race that its detector saw fails the test.
 func (b Binary) Start(t testing.TB, options Options) *Server {
 	t.Helper()
+	s, refusal := b.TryStart(t, options)
+	if refusal != nil {
+		t.Fatalf("parley serve ended with status %d before it was ready:\n%s", refusal.Code, refusal.Stderr)
+	}
+	return s
+}
+
+// TryStart is Start for servers that may refuse. What a refusing one left behind comes back instead of it.
+func (b Binary) TryStart(t testing.TB, options Options) (*Server, *Result) {
+	t.Helper()
 	if options.Data == "" {
 		options.Data = filepath.Join(t.TempDir(), "data")
 	}
@@ -57,12 +67,22 @@ func (b Binary) Start(t testing.TB, options Options) *Server {
 		s.output.failOnRace(t)
 		s.output.saveOnFailure(t)
 	})
-	s.Restart()
-	return s
+	if !s.start() {
+		return nil, &Result{Stderr: s.output.String(), Code: s.process.wait(t)}
+	}
+	return s, nil
 }
 
 // Restart starts the server again on the same data, after Stop or Kill.
 func (s *Server) Restart() {
+	s.t.Helper()
+	if !s.start() {
+		s.t.Fatalf("parley serve did not come back:\n%s", s.output)
+	}
+}
+
+// start returns whether the server has become ready; if not, it has ended.
+func (s *Server) start() bool {
 	s.t.Helper()
 	_ = os.Remove(filepath.Join(s.Data, "admin.url")) // one that a killed server left would lead nowhere
 	args := append([]string{
@@ -76,8 +96,11 @@ func (s *Server) Restart() {
 		s.t.Fatal(err)
 	}
 	s.process = p
-	s.awaitReady()
+	if !s.awaitReady() {
+		return false
+	}
 	s.openGates()
+	return true
 }
 
 // Stop asks the server to end, as a service manager does, and returns its exit status once it has drained.
@@ -170,20 +193,21 @@ func (s *Server) AdminKey() string {
 	return strings.TrimSpace(string(key))
 }
 
-// awaitReady returns once the server takes clients, and learns its addresses.
-func (s *Server) awaitReady() {
+// awaitReady returns true once the server takes clients, whose addresses it learns, and false if it ends first.
+func (s *Server) awaitReady() bool {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	for !s.ready(ctx) {
 		select {
 		case <-s.process.done:
-			s.t.Fatalf("parley serve ended with status %d before it was ready:\n%s", s.process.cmd.ProcessState.ExitCode(), s.output)
+			return false
 		case <-ctx.Done():
 			s.t.Fatalf("parley serve was not ready in time:\n%s", s.output)
 		case <-time.After(10 * time.Millisecond): // between two questions
 		}
 	}
+	return true
 }
 
 func (s *Server) ready(ctx context.Context) bool {

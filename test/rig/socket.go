@@ -169,10 +169,23 @@ func (s *Socket) Next() Frame {
 	return s.must("a frame", func(Frame) bool { return true })
 }
 
+// TryNext is Next for connections that may end first; false says that it did.
+func (s *Socket) TryNext() (Frame, bool) {
+	return s.take(func(Frame) bool { return true })
+}
+
+// Done is closed when the connection has ended.
+func (s *Socket) Done() <-chan struct{} { return s.done }
+
 // Message returns the next frame that is no answer.
 func (s *Socket) Message() Frame {
 	s.t.Helper()
 	return s.must("a message", func(f Frame) bool { return !f.Answer() })
+}
+
+// TryMessage is Message for connections that may end first; false says that it did.
+func (s *Socket) TryMessage() (Frame, bool) {
+	return s.take(func(f Frame) bool { return !f.Answer() })
 }
 
 // Messages returns the next n frames that are no answers, in the order of arrival.
