@@ -52,12 +52,15 @@ type Engine struct {
 	id     *identity
 	server *server.Server
 	system *systemConn
+	nodes  *nodes
 	home   *Conn    // the broker's own account, held open for as long as the engine
 	store  *os.File // the store's directory, for syncStore
 
 	conns  connTable
 	state  atomic.Pointer[error] // why nothing can be stored now; nil inside means all is well
 	failed chan error            // the first failure that only a restart mends
+
+	minFree atomic.Uint64 // Config.MinFree
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -72,6 +75,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, log: log, dir: dir, failed: make(chan error, 1)}
+	e.minFree.Store(cfg.MinFree)
 	e.conns.open, e.conns.barred = map[AccountID]*Conn{}, map[AccountID]bool{}
 	defer func() {
 		if err != nil {
@@ -93,10 +97,14 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	if e.home, err = e.Acquire(ctx, brokerAccount); err != nil {
 		return nil, err
 	}
+	if err := e.joinNodes(ctx); err != nil {
+		return nil, err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.stop = stop
 	e.done.Go(func() { e.watchStore(background) })
 	e.done.Go(func() { e.closeIdle(background) })
+	e.done.Go(func() { e.keepNodes(background) })
 	return e, nil
 }
 

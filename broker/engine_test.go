@@ -377,7 +377,7 @@ func TestFullDiskRefusesWrites(t *testing.T) {
 	if err := e.Check(); fault.CodeOf(err) != fault.StorageFull {
 		t.Fatalf("Check = %v, want STORAGE_FULL", err)
 	}
-	e.cfg.MinFree = 1
+	e.minFree.Store(1)
 	e.checkSpace()
 	if err := e.Check(); err != nil {
 		t.Fatalf("Check with room again = %v", err)

@@ -52,16 +52,17 @@ func (e *Engine) checkSpace() {
 	}
 	var now *error
 	free, err := freeBytes(e.dir.path)
+	limit := e.minFree.Load()
 	switch {
 	case err != nil:
 		e.fail(errors.Join(errors.New("look at the free space"), err))
 		return
-	case free < e.cfg.MinFree:
+	case free < limit:
 		var full error = fault.New(fault.StorageFull, "The message was not stored: the disk is full.")
 		now = &full
 	}
 	if e.state.CompareAndSwap(before, now) && (before == nil) != (now == nil) {
-		e.log.Warn("free space crossed the limit", "free_bytes", free, "min_free_bytes", e.cfg.MinFree, "storing", now == nil)
+		e.log.Warn("free space crossed the limit", "free_bytes", free, "min_free_bytes", limit, "storing", now == nil)
 	}
 }
 

@@ -1,0 +1,179 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	nodesBucket = "nodes"
+	// leaseTime is how long a node is believed to live after its last sign of life.
+	leaseTime  = 12 * time.Second
+	renewEvery = 4 * time.Second
+)
+
+// nodes knows which nodes live, this one included. A node is named for one run: after a restart it is another, so that
+// what the run before has left behind is known to be dead.
+type nodes struct {
+	self  Token
+	kv    jetstream.KeyValue
+	watch jetstream.KeyWatcher
+
+	mu     sync.Mutex
+	alive  map[Token]bool // guarded by mu
+	onLoss []func(Token)  // guarded by mu
+}
+
+// nodeName is the server's name, a dash and the start of the run in base 36 milliseconds.
+func nodeName(server string, start time.Time) (Token, error) {
+	return ParseToken(server + "-" + strconv.FormatInt(start.UnixMilli(), 36))
+}
+
+// newer reports whether a is a later run of the same server as b.
+func newer(a, b Token) bool {
+	i, j := strings.LastIndexByte(string(a), '-'), strings.LastIndexByte(string(b), '-')
+	return i > 0 && j > 0 && a[:i] == b[:j] && (len(a) > len(b) || len(a) == len(b) && a > b)
+}
+
+func (e *Engine) joinNodes(ctx context.Context) error {
+	self, err := nodeName(e.cfg.ServerName, time.Now())
+	if err != nil {
+		return fmt.Errorf("the server name %q is no id: %w", e.cfg.ServerName, err)
+	}
+	kv, err := e.Bucket(ctx, jetstream.KeyValueConfig{Bucket: nodesBucket, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL})
+	if err != nil {
+		return err
+	}
+	e.nodes = &nodes{self: self, kv: kv, alive: map[Token]bool{self: true}}
+	if err := e.renewLease(ctx); err != nil {
+		return err
+	}
+	watch, err := kv.WatchAll(context.WithoutCancel(ctx)) // it ends with leaveNodes
+	if err != nil {
+		return fmt.Errorf("watch the nodes: %w", err)
+	}
+	for entry := range watch.Updates() {
+		if entry == nil {
+			break // the state at the start is complete
+		}
+		e.nodes.see(entry)
+	}
+	e.nodes.watch = watch
+	return nil
+}
+
+// keepNodes renews this node's lease and follows the others until ctx ends.
+func (e *Engine) keepNodes(ctx context.Context) {
+	tick := time.NewTicker(renewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.leaveNodes()
+			return
+		case <-tick.C:
+			if err := e.renewLease(ctx); err != nil && ctx.Err() == nil {
+				e.log.Warn("the node's lease could not be renewed", "err", err)
+			}
+		case entry, ok := <-e.nodes.watch.Updates():
+			if ok && entry != nil {
+				e.nodes.see(entry)
+			}
+		}
+	}
+}
+
+func (e *Engine) leaveNodes() {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	if err := errors.Join(e.nodes.watch.Stop(), e.nodes.kv.Delete(ctx, string(e.nodes.self))); err != nil {
+		e.log.Warn("the node's lease could not be given up; it runs out by itself", "err", err)
+	}
+}
+
+// renewLease writes the lease with its time to live, which the bucket's own Put can't give.
+func (e *Engine) renewLease(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := e.home.js.Publish(ctx, "$KV."+nodesBucket+"."+string(e.nodes.self), nil, jetstream.WithMsgTTL(leaseTime))
+	return err
+}
+
+func (n *nodes) see(entry jetstream.KeyValueEntry) {
+	node := Token(entry.Key())
+	n.mu.Lock()
+	var lost []Token
+	if entry.Operation() == jetstream.KeyValuePut {
+		if !n.alive[node] && !n.superseded(node) {
+			n.alive[node] = true
+			lost = n.supersede(node)
+		}
+	} else if n.alive[node] && node != n.self {
+		delete(n.alive, node)
+		lost = []Token{node}
+	}
+	tell := append([]func(Token){}, n.onLoss...)
+	n.mu.Unlock()
+	for _, gone := range lost {
+		for _, f := range tell {
+			f(gone)
+		}
+	}
+}
+
+// superseded reports whether a later run of the node is known.
+func (n *nodes) superseded(node Token) bool {
+	for other := range n.alive {
+		if newer(other, node) {
+			return true
+		}
+	}
+	return false
+}
+
+// supersede forgets earlier runs of the node, whose leases need not run out first.
+func (n *nodes) supersede(node Token) (lost []Token) {
+	for other := range n.alive {
+		if newer(node, other) {
+			delete(n.alive, other)
+			lost = append(lost, other)
+		}
+	}
+	return lost
+}
+
+// Node names this run of this node.
+func (e *Engine) Node() Token { return e.nodes.self }
+
+// Alive reports whether a run of a node is believed to live. It errs for at most 12 seconds after a node has died.
+func (e *Engine) Alive(node Token) bool {
+	e.nodes.mu.Lock()
+	defer e.nodes.mu.Unlock()
+	return e.nodes.alive[node]
+}
+
+// Warden returns the living node that tidies up after the others, the same on all nodes once they agree on who lives.
+func (e *Engine) Warden() Token {
+	e.nodes.mu.Lock()
+	defer e.nodes.mu.Unlock()
+	first := e.nodes.self
+	for node := range e.nodes.alive {
+		first = min(first, node)
+	}
+	return first
+}
+
+// OnNodeLost registers f to be called when a node has died or left. f must not block. There is no way to take it back:
+// it is meant for those who live as long as the engine.
+func (e *Engine) OnNodeLost(f func(node Token)) {
+	e.nodes.mu.Lock()
+	defer e.nodes.mu.Unlock()
+	e.nodes.onLoss = append(e.nodes.onLoss, f)
+}
