@@ -20,9 +20,10 @@ import (
 
 // Socket is a WebSocket client of the agents dialect. Everything it receives is kept until a test takes it.
 type Socket struct {
-	t    testing.TB
-	conn *websocket.Conn
-	done chan struct{} // closed when the connection has ended
+	t       testing.TB
+	conn    *websocket.Conn
+	reading sync.Once
+	done    chan struct{} // closed when the connection has ended
 
 	mu      sync.Mutex
 	changed chan struct{} // guarded by mu; closed at every change of what is below
@@ -65,15 +66,36 @@ func TryDial(t testing.TB, addr, path string, header http.Header) (*Socket, Resp
 		body, _ := io.ReadAll(res.Body) // the library hands over at most 1024 bytes
 		return nil, Response{Status: res.StatusCode, Header: res.Header, Body: body}
 	}
-	conn.SetReadLimit(16 << 20)
-	s := &Socket{t: t, conn: conn, done: make(chan struct{}), changed: make(chan struct{})}
-	go s.read()
-	t.Cleanup(func() {
-		_ = conn.CloseNow()
-		<-s.done
-	})
+	s := newSocket(t, conn)
+	s.Unstick()
 	return s, Response{Status: res.StatusCode, Header: res.Header}
 }
+
+// DialStuck is Dial for a client that does not read before Unstick is called.
+func DialStuck(t testing.TB, addr, path string) *Socket {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws://"+addr+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newSocket(t, conn)
+}
+
+func newSocket(t testing.TB, conn *websocket.Conn) *Socket {
+	conn.SetReadLimit(16 << 20)
+	s := &Socket{t: t, conn: conn, done: make(chan struct{}), changed: make(chan struct{})}
+	t.Cleanup(func() {
+		_ = conn.CloseNow()
+		s.Unstick()
+		<-s.done
+	})
+	return s
+}
+
+// Unstick makes a client read that did not.
+func (s *Socket) Unstick() { s.reading.Do(func() { go s.read() }) }
 
 func (s *Socket) read() {
 	defer close(s.done)

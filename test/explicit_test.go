@@ -1,0 +1,110 @@
+package test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"parley/test/rig"
+)
+
+// TestExplicitAck: what is received stays pending until it is acknowledged.
+func TestExplicitAck(t *testing.T) {
+	server := parley.Start(t, rig.Options{})
+	acme := newTenant(t, server, "acme")
+	alice := acme.agent("alice", "", "echo", "false")
+	tell := func(content string) {
+		t.Helper()
+		alice.PublishFrame(rig.Frame{"type": "message", "target": "bob", "content": content})
+	}
+	tell("one")
+	tell("two")
+	bob := acme.agent("bob", "", "ack", "explicit")
+	first, second := bob.Message(), bob.Message()
+	if got, want := contents([]rig.Frame{first, second}), []any{"one", "two"}; !reflect.DeepEqual(got, want) {
+		t.Fatalf("received %v, want %v", got, want)
+	}
+	if first["redelivered"] != nil {
+		t.Errorf("the first delivery says %s", first)
+	}
+	bob.Send(rig.Frame{"type": "ACK", "message_id": first.ID()})
+	bob.Settle()
+	bob.Drop()
+	server.Kill() // what is pending waits for the agent, not for the process
+	server.Restart()
+
+	bob = acme.agent("bob", "", "ack", "explicit")
+	again := bob.Message()
+	if again["content"] != "two" || again.ID() != second.ID() || again["redelivered"] != 1.0 {
+		t.Errorf("after a lost connection: %s", again)
+	}
+	bob.Send(rig.Frame{"type": "NACK", "message_id": again.ID(), "delay_ms": 0})
+	again = bob.Message()
+	if again["content"] != "two" || again["redelivered"] != 2.0 {
+		t.Errorf("after a NACK: %s", again)
+	}
+	bob.Send(rig.Frame{"type": "ACK", "message_id": again.ID()})
+	bob.Settle()
+	bob.Close()
+	bob = acme.agent("bob", "", "ack", "explicit")
+	bob.Settle()
+	if got := bob.Pending(); len(got) > 0 {
+		t.Errorf("acknowledged, and delivered again: %s", got)
+	}
+}
+
+// TestDurableSubscription keeps its place while nobody is connected, and shares its work.
+func TestDurableSubscription(t *testing.T) {
+	server := parley.Start(t, rig.Options{})
+	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
+	open := func(n tenant, agent string) *rig.Socket {
+		t.Helper()
+		return n.agent(agent, "jobs", "durable", "pool", "ack", "explicit")
+	}
+	first := open(acme, "worker-1")
+	alice := acme.agent("alice", "jobs", "echo", "false")
+	alice.Publish("a")
+	m := first.Message()
+	first.Send(rig.Frame{"type": "ACK", "message_id": m.ID()})
+	first.Settle()
+	first.Close()
+	for i := range 20 { // nobody is there
+		alice.Publish(i)
+	}
+	thief := open(evil, "worker-1")
+	workers := []*rig.Socket{open(acme, "worker-1"), open(acme, "worker-2")}
+	type job struct {
+		worker int
+		frame  rig.Frame
+	}
+	jobs := make(chan job)
+	for i, w := range workers {
+		go func() {
+			for {
+				f, ok := w.TryMessage()
+				if !ok {
+					return
+				}
+				jobs <- job{i, f}
+			}
+		}()
+	}
+	seen := map[string]int{}
+	for len(seen) < 20 {
+		j := <-jobs
+		seen[fmt.Sprint(j.frame["content"])]++
+		workers[j.worker].Send(rig.Frame{"type": "ACK", "message_id": j.frame.ID()})
+	}
+	for content, times := range seen {
+		if times != 1 {
+			t.Errorf("message %s was delivered %d times", content, times)
+		}
+	}
+	thief.Settle()
+	if got := thief.Pending(); len(got) > 0 {
+		t.Errorf("another tenant's durable of the same name received %s", got)
+	}
+	for _, w := range workers {
+		w.Drop()
+	}
+}
