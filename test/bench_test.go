@@ -28,9 +28,9 @@ func benchmarked(b *testing.B) *rig.Server {
 	return server
 }
 
-func benchToken(b *testing.B, server *rig.Server, agent string) string {
+func benchToken(b *testing.B, server *rig.Server) string {
 	b.Helper()
-	return server.MustCLI("token", "issue", "--tenant", "acme", "--agent", agent)
+	return server.MustCLI("token", "issue", "--tenant", "acme", "--agent", "alice")
 }
 
 // cpu is what the server's process has spent so far, in user and system time.
@@ -82,7 +82,7 @@ func BenchmarkDurableAck(b *testing.B) {
 	for _, window := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("window=", window), func(b *testing.B) {
 			server := benchmarked(b)
-			s := rig.Dial(b, server.Addr(), "/v1/ws?"+rig.Query("token", benchToken(b, server, "alice"), "channel_id", "general", "echo", "false"))
+			s := rig.Dial(b, server.Addr(), "/v1/ws?"+rig.Query("token", benchToken(b, server), "channel_id", "general", "echo", "false"))
 			content := long(256)
 			s.Publish(content)
 			measured(b, server, b.N, "ack", func() {
@@ -111,7 +111,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for _, readers := range []int{10, 200} {
 		b.Run(fmt.Sprint("readers=", readers), func(b *testing.B) {
 			server := benchmarked(b)
-			token := benchToken(b, server, "alice")
+			token := benchToken(b, server)
 			dial := func(more ...string) *rig.Socket {
 				return rig.Dial(b, server.Addr(), "/v1/ws?"+rig.Query(append([]string{"token", token, "channel_id", "general"}, more...)...))
 			}
@@ -146,7 +146,7 @@ func BenchmarkFanOut(b *testing.B) {
 // BenchmarkHandshake opens connections with a token that was seen before.
 func BenchmarkHandshake(b *testing.B) {
 	server := benchmarked(b)
-	path := "/v1/ws?" + rig.Query("token", benchToken(b, server, "alice"), "channel_id", "general")
+	path := "/v1/ws?" + rig.Query("token", benchToken(b, server), "channel_id", "general")
 	rig.Dial(b, server.Addr(), path).Drop()
 	measured(b, server, b.N, "handshake", func() {
 		for range b.N {
@@ -160,7 +160,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 	const connections = 1000
 	for range b.N {
 		server := benchmarked(b)
-		path := "/v1/ws?" + rig.Query("token", benchToken(b, server, "alice"), "channel_id", "general")
+		path := "/v1/ws?" + rig.Query("token", benchToken(b, server), "channel_id", "general")
 		rig.Dial(b, server.Addr(), path).Settle() // what a tenant and a channel cost is not the connections'
 		before := rss(b, server)
 		for range connections {

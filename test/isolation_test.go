@@ -58,7 +58,6 @@ type wiretap struct {
 	alice, inbox  *rig.Socket
 	service       *rig.Service
 	subscriptions []*rig.Inbox
-	violations    int
 }
 
 func listenEverywhere(t *testing.T, evil tenant) *wiretap {

@@ -60,7 +60,7 @@ func (s *Service) Sync() {
 // Say publishes and returns once the broker has it.
 func (s *Service) Say(subject, payload string) {
 	s.t.Helper()
-	if err := s.Conn.Publish(subject, []byte(payload)); err != nil {
+	if err := s.Publish(subject, []byte(payload)); err != nil {
 		s.t.Fatal(err)
 	}
 	s.Sync()
