@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/internal/fault"
@@ -73,4 +74,16 @@ func (c *Conn) State(ctx context.Context) (jetstream.KeyValue, error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "The tenant's store can't be reached now.")
 	}
 	return kv, nil
+}
+
+// PutState writes a key of the StateBucket, nil to delete it, without waiting for the answer: what is written there
+// describes the moment, and the next write mends a lost one. The bucket must have been opened with State.
+func (c *Conn) PutState(key string, value []byte) error {
+	msg := nats.NewMsg("$KV." + StateBucket + "." + key)
+	msg.Data = value
+	if value == nil {
+		msg.Header.Set("KV-Operation", "PURGE")
+		msg.Header.Set(nats.MsgRollup, nats.MsgRollupSubject)
+	}
+	return c.nc.PublishMsg(msg)
 }

@@ -1,0 +1,205 @@
+package channels
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"parley/acks"
+	"parley/broker"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// Config tunes a Hub. Frame is required; the rest has defaults.
+type Config struct {
+	// Frame appends one message to dst as it goes over the wire. It is called once a message, not once a delivery.
+	Frame func(dst, message []byte) []byte
+
+	RingMessages int           // newest messages a topic keeps in memory. Defaults to 128.
+	RingBytes    int           // and how many bytes of them. Defaults to 64 KiB.
+	Linger       time.Duration // how long a topic or tenant that nobody uses stays ready. Defaults to 60 s.
+	Shards       int           // goroutines that fan out. Defaults to the number of CPUs.
+	Readers      int64         // replays that read from the store at the same time. Defaults to 64.
+	Publish      acks.Config
+}
+
+func (c Config) withDefaults() Config {
+	c.RingMessages = cmp.Or(c.RingMessages, 128)
+	c.RingBytes = cmp.Or(c.RingBytes, 64<<10)
+	c.Linger = cmp.Or(c.Linger, time.Minute)
+	c.Shards = cmp.Or(c.Shards, runtime.GOMAXPROCS(0))
+	c.Readers = cmp.Or(c.Readers, 64)
+	return c
+}
+
+// Hub is this node's fan-out. Run drives it; Open gives access to one tenant.
+type Hub struct {
+	cfg       Config
+	engine    *broker.Engine
+	committer *acks.Committer
+	log       *slog.Logger
+
+	shards  []*shard
+	seed    maphash.Seed
+	readers *semaphore.Weighted
+	tasks   sync.WaitGroup // replays and repairs; they end when life does
+	life    context.Context
+	end     context.CancelFunc
+
+	mu     sync.Mutex
+	spaces map[tenants.ID]*Space // guarded by mu
+	closed bool                  // guarded by mu
+}
+
+// NewHub returns a Hub that stores through committer. Nothing is delivered before Run.
+func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *slog.Logger) *Hub {
+	cfg = cfg.withDefaults()
+	h := &Hub{
+		cfg: cfg, engine: engine, committer: committer, log: log,
+		seed: maphash.MakeSeed(), readers: semaphore.NewWeighted(cfg.Readers), spaces: map[tenants.ID]*Space{},
+	}
+	h.life, h.end = context.WithCancel(context.Background())
+	for range cfg.Shards {
+		h.shards = append(h.shards, newShard(h))
+	}
+	engine.OnNodeLost(func(broker.Token) { h.buryDead() })
+	return h
+}
+
+// buryDead has every open tenant's roster forget the nodes that no longer live.
+func (h *Hub) buryDead() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.spaces {
+		select {
+		case <-s.ready:
+			if s.err == nil {
+				s.roster.buryDead()
+			}
+		default: // it will see for itself when it opens
+		}
+	}
+}
+
+// Run delivers until ctx ends, then closes every Space and waits for all that the Hub has started. The sockets should be
+// closed first.
+func (h *Hub) Run(ctx context.Context) error {
+	var g errgroup.Group
+	running, stop := context.WithCancel(context.Background())
+	for _, s := range h.shards {
+		g.Go(func() error { s.run(running); return nil })
+	}
+	tick := time.NewTicker(min(h.cfg.Linger/4, time.Second))
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case now := <-tick.C:
+			h.sweep(now.Add(-h.cfg.Linger))
+		}
+	}
+	h.mu.Lock()
+	h.closed = true
+	all := h.spaces
+	h.spaces = nil
+	h.mu.Unlock()
+	for _, s := range all {
+		s.close()
+	}
+	h.end()
+	h.tasks.Wait()
+	stop()
+	return g.Wait()
+}
+
+// Open returns this node's part of a tenant, made ready at the first call. The caller closes it with Space.Release.
+func (h *Hub) Open(ctx context.Context, tenant tenants.ID, account broker.AccountID) (*Space, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, fault.New(fault.Draining, "The broker is shutting down.")
+	}
+	s := h.spaces[tenant]
+	first := s == nil
+	if first {
+		s = newSpace(h, tenant, account)
+		h.spaces[tenant] = s
+	}
+	s.refs++
+	h.mu.Unlock()
+	if first {
+		s.err = s.open(h.life)
+		close(s.ready)
+	}
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		s.Release()
+		return nil, ctx.Err()
+	}
+	if s.err != nil {
+		h.forget(s)
+		return nil, s.err
+	}
+	return s, nil
+}
+
+func (h *Hub) forget(s *Space) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.spaces[s.tenant] == s {
+		delete(h.spaces, s.tenant)
+	}
+}
+
+// Drop ends the use of a tenant that is suspended or deleted: what is subscribed gets nothing more, and the next Open
+// starts afresh.
+func (h *Hub) Drop(tenant tenants.ID) {
+	h.mu.Lock()
+	s := h.spaces[tenant]
+	delete(h.spaces, tenant)
+	h.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
+}
+
+// sweep closes what nobody has used since the given time.
+func (h *Hub) sweep(since time.Time) {
+	var idle, busy []*Space
+	h.mu.Lock()
+	for id, s := range h.spaces {
+		if s.refs == 0 && s.idle.Before(since) {
+			idle = append(idle, s)
+			delete(h.spaces, id)
+		} else {
+			busy = append(busy, s)
+		}
+	}
+	h.mu.Unlock()
+	for _, s := range idle {
+		s.close()
+	}
+	for _, s := range busy {
+		s.sweep(since)
+	}
+}
+
+// task runs f on a goroutine that Run waits for. f must end soon after h.life.
+func (h *Hub) task(f func()) { h.tasks.Go(f) }
+
+func (h *Hub) shardOf(a Address) *shard {
+	var hash maphash.Hash
+	hash.SetSeed(h.seed)
+	_, _ = hash.WriteString(string(a.Tenant))
+	_, _ = hash.WriteString(string(a.Subject()))
+	return h.shards[hash.Sum64()%uint64(len(h.shards))]
+}

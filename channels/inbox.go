@@ -1,0 +1,107 @@
+package channels
+
+import (
+	"context"
+	"time"
+
+	"parley/broker"
+)
+
+// meter is what a Sink can have: how many bytes it was given and how many of them its socket has taken, so that a
+// direct message counts as delivered only when it is out of this process.
+type meter interface {
+	Queued() uint64
+	Flushed() uint64
+}
+
+// inbox is how far an agent's direct messages have been delivered. Owned by the topic's shard.
+type inbox struct {
+	taken uint64 // the newest sequence that a socket of the agent has taken
+	saved uint64 // what of it is in the tenant's state
+}
+
+// saveEvery is how often positions are written. A crash in between makes the agent get the last messages again.
+const saveEvery = 250 * time.Millisecond
+
+// mark says that everything up to seq is taken when the sink has flushed up to offset.
+type mark struct{ seq, offset uint64 }
+
+// marks are in the order of both. They are few: more than maxMarks are merged, at the price of a later notice.
+type marks []mark
+
+const maxMarks = 64
+
+// SubscribeInbox is Subscribe for an agent's direct messages. Start it with StartInbox.
+func (s *Space) SubscribeInbox(ctx context.Context, agent broker.Token) (*Subscription, error) {
+	from, err := s.inboxPlace(ctx, agent)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := s.Subscribe(ctx, Address{Tenant: s.tenant, Agent: agent}, SubscribeOptions{Agent: agent})
+	if err != nil {
+		return nil, err
+	}
+	sub.place = from
+	return sub, nil
+}
+
+// StartInbox begins delivery to sink with the direct messages that no socket of the agent has taken yet.
+func (s *Subscription) StartInbox(sink Sink) {
+	s.sink = sink
+	s.topic.shard.do(func() {
+		i := &s.topic.inbox
+		i.taken = max(i.taken, s.place)
+		i.saved = max(i.saved, s.place)
+		s.next = Since{Seq: i.taken}
+		s.admit()
+	})
+}
+
+// mark notes what the sink was just given. On the shard, or in the replay.
+func (s *Subscription) mark() {
+	m, ok := s.sink.(meter)
+	if !ok {
+		return
+	}
+	now := mark{s.next.Seq, m.Queued()}
+	if len(s.marks) == maxMarks {
+		s.marks[maxMarks-1] = now
+		return
+	}
+	s.marks = append(s.marks, now)
+}
+
+// taken moves the inbox on to what the socket of s has taken. On the shard.
+func (t *topic) taken(s *Subscription) {
+	m, ok := s.sink.(meter)
+	if !ok || len(s.marks) == 0 {
+		return
+	}
+	flushed, n := m.Flushed(), 0
+	for n < len(s.marks) && s.marks[n].offset <= flushed {
+		t.inbox.taken = max(t.inbox.taken, s.marks[n].seq)
+		n++
+	}
+	s.marks = append(s.marks[:0], s.marks[n:]...)
+}
+
+// saveTaken writes the position when it has moved. On the shard.
+func (t *topic) saveTaken() {
+	if t.inbox.taken > t.inbox.saved {
+		t.inbox.saved = t.inbox.taken
+		t.space.saveInbox(t.addr.Agent, t.inbox.taken)
+	}
+}
+
+// saveInboxes looks after all inboxes of the shard. On the shard.
+func (s *shard) saveInboxes() {
+	for _, t := range s.topics {
+		if t.addr.Agent == "" {
+			continue
+		}
+		for _, m := range t.members {
+			t.taken(m)
+		}
+		t.saveTaken()
+	}
+}

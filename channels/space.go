@@ -1,0 +1,254 @@
+package channels
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"parley/acks"
+	"parley/broker"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// openWithin bounds what a first user of a tenant or topic waits for.
+const openWithin = 5 * time.Second
+
+// retryAfter is how long a failed read waits before it is tried again.
+const retryAfter = time.Second
+
+// Space is a tenant's part of a Hub: its connection, its topics and its roster. Open gives it out, Release takes it back.
+type Space struct {
+	hub     *Hub
+	tenant  tenants.ID
+	account broker.AccountID
+	ready   chan struct{} // closed when open has ended; the fields below are set before
+	err     error
+	conn    *broker.Conn
+	publish *acks.Publisher
+	roster  *roster
+	unhook  func()
+
+	life context.Context // ends when the space closes
+	end  context.CancelFunc
+	jobs sync.WaitGroup // the roster's goroutine
+
+	refs int       // guarded by hub.mu
+	idle time.Time // when refs last became 0; guarded by hub.mu
+
+	mu     sync.Mutex
+	topics map[broker.Subject]*topic // guarded by mu
+	closed bool                      // guarded by mu
+}
+
+func newSpace(h *Hub, tenant tenants.ID, account broker.AccountID) *Space {
+	s := &Space{hub: h, tenant: tenant, account: account, ready: make(chan struct{}), topics: map[broker.Subject]*topic{}}
+	s.life, s.end = context.WithCancel(h.life)
+	return s
+}
+
+// open connects to the account and makes its streams. On an error it leaves nothing behind.
+func (s *Space) open(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	if s.conn, err = s.hub.engine.Acquire(ctx, s.account); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.conn.Release()
+		}
+	}()
+	if err := errors.Join(s.conn.Ensure(ctx, broker.Channels), s.conn.Ensure(ctx, broker.Inboxes)); err != nil {
+		return err
+	}
+	if s.roster, err = newRoster(ctx, s); err != nil {
+		return err
+	}
+	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, s.hub.cfg.Publish); err != nil {
+		s.roster.watch.Stop()
+		return err
+	}
+	s.unhook = s.conn.OnLoss(s.recheck)
+	s.jobs.Go(func() { s.roster.run(s.life) })
+	return nil
+}
+
+// Release gives the space back. It must be called once for each Open that succeeded.
+func (s *Space) Release() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.refs--
+	if s.refs == 0 {
+		s.idle = time.Now()
+	}
+}
+
+// close ends the space: its topics first, so that no shard works for it any more.
+func (s *Space) close() {
+	<-s.ready
+	if s.err != nil {
+		return
+	}
+	s.mu.Lock()
+	s.closed = true
+	all := s.topics
+	s.topics = nil
+	s.mu.Unlock()
+	s.end()
+	for _, t := range all {
+		<-t.ready
+		if t.err == nil {
+			t.end()
+		}
+	}
+	s.unhook()
+	s.jobs.Wait()
+	s.publish.Close()
+	s.conn.Release()
+}
+
+// end shuts the topic and waits until its shard has done so.
+func (t *topic) end() {
+	shut := make(chan struct{})
+	if !t.shard.do(func() { t.saveTaken(); t.shut(); close(shut) }) {
+		return
+	}
+	select {
+	case <-shut:
+	case <-t.shard.done:
+	}
+}
+
+// Subscribe notes a place in an address, so that nothing published from now on is missed, and returns it. Nothing is
+// delivered before Subscription.Start. The caller closes it.
+func (s *Space) Subscribe(ctx context.Context, to Address, opts SubscribeOptions) (*Subscription, error) {
+	t, err := s.topic(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	sub := &Subscription{topic: t, opts: opts}
+	sub.ctx, sub.cancel = context.WithCancel(s.life)
+	place := make(chan uint64, 1)
+	t.shard.do(func() { place <- t.last })
+	select {
+	case sub.place = <-place:
+		return sub, nil
+	case <-t.shard.done:
+		err = fault.New(fault.Draining, "The broker is shutting down.")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	sub.cancel()
+	s.leave(t)
+	return nil, err
+}
+
+// topic returns the topic of an address with one more reference, opening it when it is not open.
+func (s *Space) topic(ctx context.Context, to Address) (*topic, error) {
+	if err := to.check(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, fault.New(fault.Unavailable, "The tenant is being closed.")
+	}
+	t := s.topics[to.Subject()]
+	first := t == nil
+	if first {
+		t = &topic{space: s, shard: s.hub.shardOf(to), addr: to, ready: make(chan struct{})}
+		s.topics[to.Subject()] = t
+	}
+	t.refs++
+	s.mu.Unlock()
+	if first {
+		if t.err = t.open(s.life); t.err != nil {
+			s.mu.Lock()
+			if s.topics[to.Subject()] == t {
+				delete(s.topics, to.Subject())
+			}
+			s.mu.Unlock()
+		}
+		close(t.ready)
+	}
+	select {
+	case <-t.ready:
+		return t, t.err
+	case <-ctx.Done():
+		s.leave(t)
+		return nil, ctx.Err()
+	}
+}
+
+// leave takes a reference to a topic back.
+func (s *Space) leave(t *topic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.refs--
+	if t.refs == 0 {
+		t.idle = time.Now()
+	}
+}
+
+// sweep ends the topics that nobody has used since the given time.
+func (s *Space) sweep(since time.Time) {
+	var idle []*topic
+	s.mu.Lock()
+	for subject, t := range s.topics {
+		if t.refs == 0 && t.idle.Before(since) {
+			idle = append(idle, t)
+			delete(s.topics, subject)
+		}
+	}
+	s.mu.Unlock()
+	for _, t := range idle {
+		t.end()
+	}
+}
+
+// recheck makes every topic look for what it may have missed.
+func (s *Space) recheck() {
+	s.mu.Lock()
+	all := make([]*topic, 0, len(s.topics))
+	for _, t := range s.topics {
+		all = append(all, t)
+	}
+	s.mu.Unlock()
+	s.hub.task(func() {
+		for _, t := range all {
+			t.shard.do(func() {
+				if !t.repairing && !t.closed {
+					t.repair()
+				}
+			})
+		}
+	})
+}
+
+// pause waits before a read is tried again, and reports whether that still makes sense.
+func (s *Space) pause() bool {
+	select {
+	case <-time.After(retryAfter):
+		return true
+	case <-s.life.Done():
+		return false
+	}
+}
+
+// Publish hands m to the tenant's stream; r learns what became of it. It waits while too much is on its way already. An
+// error means that nothing was stored and r will not be called.
+func (s *Space) Publish(ctx context.Context, m Message, r acks.Receipt) error {
+	if err := m.To.check(); err != nil {
+		return err
+	}
+	if err := s.hub.engine.Check(); err != nil {
+		return err
+	}
+	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode()}, r)
+}
+
+func unreachable(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+}

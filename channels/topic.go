@@ -1,0 +1,240 @@
+package channels
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"parley/broker"
+)
+
+// topic is one address on this node: one NATS subscription, fanned out to all local subscriptions. It moves forward only
+// along the stream: a live copy that does not follow the last one starts a repair, which reads what is between.
+type topic struct {
+	space *Space
+	shard *shard
+	addr  Address
+	ready chan struct{} // closed when open has ended; err and start are set before
+	err   error
+	sub   *nats.Subscription
+
+	// Guarded by space.mu.
+	refs int
+	idle time.Time // when refs last became 0
+
+	// Owned by the shard.
+	last      uint64 // the newest sequence that was sent on
+	heard     uint64 // the newest sequence that was heard of
+	repairing bool
+	closed    bool
+	members   []*Subscription
+	ring      ring
+	batch     []byte  // frames to send, handed over with flush
+	entries   []entry // what the batch consists of
+	scratch   []byte
+	inbox     inbox // for an agent's inbox
+}
+
+// entry is one message of a batch.
+type entry struct {
+	seq    uint64
+	sender broker.Token
+	frame  []byte
+}
+
+// open subscribes and finds the topic's place in the stream. What is published meanwhile is read back by the first
+// repair, since the place is looked up after the subscription stands.
+func (t *topic) open(ctx context.Context) error {
+	nc := t.space.conn.NATS()
+	sub, err := nc.ChanSubscribe(string(t.addr.Subject().Live()), t.shard.live)
+	if err != nil {
+		return unreachable(err)
+	}
+	t.sub = sub
+	t.repairing = true // not yet seen by the shard
+	t.shard.do(func() { t.shard.topics[sub] = t })
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	last, err := t.place(ctx)
+	if err != nil {
+		t.shard.do(t.shut)
+		return err
+	}
+	t.shard.do(func() {
+		t.last, t.ring.base, t.repairing = last, last, false
+		t.heard = max(t.heard, last)
+		if t.heard > t.last {
+			t.repair()
+		}
+	})
+	return nil
+}
+
+func (t *topic) place(ctx context.Context) (uint64, error) {
+	if err := t.space.conn.NATS().FlushWithContext(ctx); err != nil {
+		return 0, unreachable(err)
+	}
+	return t.space.conn.Last(ctx, t.addr.stream(), t.addr.Subject())
+}
+
+// shut ends the topic. On the shard.
+func (t *topic) shut() {
+	t.closed = true
+	delete(t.shard.topics, t.sub)
+	_ = t.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+}
+
+// take handles one live copy whose predecessor on the subject has the given sequence. On the shard.
+func (t *topic) take(m broker.Stored, previous uint64) {
+	t.heard = max(t.heard, m.Seq)
+	switch {
+	case t.repairing || m.Seq <= t.last:
+	case previous > t.last:
+		t.repair()
+	default:
+		t.add(m)
+	}
+}
+
+// add puts the next message into the batch. On the shard.
+func (t *topic) add(m broker.Stored) {
+	if len(t.entries) == 0 {
+		t.shard.dirty = append(t.shard.dirty, t)
+	}
+	t.last = m.Seq
+	start := len(t.batch)
+	var sender broker.Token
+	t.scratch, sender = appendDelivery(t.scratch[:0], t.addr, m)
+	t.batch = t.space.hub.cfg.Frame(t.batch, t.scratch)
+	t.entries = append(t.entries, entry{m.Seq, sender, t.batch[start:]})
+	if len(t.batch) >= batchBytes {
+		t.send()
+	}
+}
+
+// flush sends what is left of the batch. On the shard.
+func (t *topic) flush() {
+	if len(t.entries) > 0 {
+		t.send()
+	}
+}
+
+// send gives the batch to all members, which keep it by reference, and to the ring.
+func (t *topic) send() {
+	batch := slices.Clip(t.batch)
+	rebase(t.entries, batch)
+	for _, m := range t.members {
+		m.deliver(batch, t.entries)
+	}
+	for _, e := range t.entries {
+		t.ring.add(e, t.space.hub.cfg)
+	}
+	t.batch = nil
+	clear(t.entries)
+	t.entries = t.entries[:0]
+}
+
+// rebase points the entries into batch: while it grew they pointed into arrays it has left behind.
+func rebase(entries []entry, batch []byte) {
+	for i := range entries {
+		n := len(entries[i].frame)
+		entries[i].frame, batch = batch[:n:n], batch[n:]
+	}
+}
+
+// repair reads what lies between last and what was heard of, and sends it on. On the shard; the reading is not.
+func (t *topic) repair() {
+	t.repairing = true
+	t.space.hub.task(func() {
+		for {
+			heard, msgs, more, err := t.missing()
+			if err != nil {
+				t.space.hub.log.Warn("reading missed messages failed; will try again", "subject", t.addr.Subject(), "err", err)
+				if !t.space.pause() {
+					return
+				}
+				continue
+			}
+			again := make(chan bool, 1)
+			if !t.shard.do(func() { again <- t.repaired(heard, msgs, more) }) || !<-again {
+				return
+			}
+		}
+	})
+}
+
+// missing asks the shard how far the topic is and reads on from there.
+func (t *topic) missing() (heard uint64, msgs []broker.Stored, more bool, err error) {
+	type state struct{ last, heard uint64 }
+	now := make(chan state, 1)
+	if !t.shard.do(func() { now <- state{t.last, t.heard} }) {
+		return 0, nil, false, nil
+	}
+	var s state
+	select {
+	case s = <-now:
+	case <-t.shard.done:
+		return 0, nil, false, nil
+	}
+	msgs, more, err = t.space.conn.Read(t.space.hub.life, broker.ReadRequest{
+		Stream: t.addr.stream(), Subject: t.addr.Subject(), FromSeq: s.last + 1, Limit: batchMessages, MaxBytes: replayBytes,
+	})
+	return s.heard, msgs, more, err
+}
+
+// repaired takes what a repair has read and reports whether it has to go on. On the shard.
+func (t *topic) repaired(heard uint64, msgs []broker.Stored, more bool) (again bool) {
+	if t.closed {
+		return false
+	}
+	for _, m := range msgs {
+		if m.Seq > t.last {
+			t.add(m)
+		}
+	}
+	t.shard.flush()
+	if more {
+		return true
+	}
+	// What was heard of before the read and is not in the stream has been dropped by retention.
+	t.last = max(t.last, heard)
+	t.repairing = t.heard > t.last
+	return t.repairing
+}
+
+// ring holds the newest frames of a topic: every message behind base is in it.
+type ring struct {
+	base    uint64
+	entries []entry
+	bytes   int
+}
+
+func (r *ring) add(e entry, cfg Config) {
+	r.entries = append(r.entries, e)
+	r.bytes += len(e.frame)
+	drop := 0
+	for len(r.entries)-drop > cfg.RingMessages || r.bytes > cfg.RingBytes {
+		r.base = r.entries[drop].seq
+		r.bytes -= len(r.entries[drop].frame)
+		drop++
+	}
+	if drop > 0 {
+		r.entries = slices.Delete(r.entries, 0, drop)
+	}
+}
+
+// after returns the entries behind seq, and whether the ring still has all of them.
+func (r *ring) after(seq uint64) ([]entry, bool) {
+	if seq < r.base {
+		return nil, false
+	}
+	i, _ := slices.BinarySearchFunc(r.entries, seq+1, func(e entry, seq uint64) int {
+		if e.seq < seq {
+			return -1
+		}
+		return 1
+	})
+	return r.entries[i:], true
+}
