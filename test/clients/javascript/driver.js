@@ -41,6 +41,6 @@ export async function answer(ops, request) {
   try {
     return { id: request.id, result: (await ops[request.op](request)) ?? null };
   } catch (error) {
-    return { id: request.id, error: error.message };
+    return { id: request.id, error: error.message ?? String(error) };
   }
 }
