@@ -85,7 +85,7 @@ func (s *Space) Release() {
 	}
 }
 
-// close ends the space: its topics first, so that no shard works for it any more.
+// close ends the space: its topics first, so that no shard works for it any more and all positions are known.
 func (s *Space) close() {
 	<-s.ready
 	if s.err != nil {
@@ -96,7 +96,6 @@ func (s *Space) close() {
 	all := s.topics
 	s.topics = nil
 	s.mu.Unlock()
-	s.end()
 	for _, t := range all {
 		<-t.ready
 		if t.err == nil {
@@ -104,6 +103,7 @@ func (s *Space) close() {
 		}
 	}
 	s.unhook()
+	s.end() // the roster writes what the topics have left it, and ends
 	s.jobs.Wait()
 	s.publish.Close()
 	s.conn.Release()
