@@ -17,9 +17,11 @@ type Outcome struct {
 }
 
 // A Receipt is told the outcome of one message, once. Settle is called from one goroutine for all messages of a node,
-// in the order in which the stream took them; it must not block.
+// in the order in which the stream took them. When a whole round is settled, Flush is called once for each of its
+// messages, so that answers for one client can leave in one piece. Neither may block.
 type Receipt interface {
 	Settle(Outcome)
+	Flush()
 }
 
 // expireEvery is how often unanswered messages are looked for.
@@ -94,11 +96,14 @@ func (c *Committer) commit(spare []settled) []settled {
 			failed = unknown(err)
 		}
 	}
-	for i, s := range batch {
+	for _, s := range batch {
 		if failed != nil && s.outcome.Err == nil {
 			s.outcome = Outcome{Err: failed}
 		}
 		s.receipt.Settle(s.outcome)
+	}
+	for i, s := range batch {
+		s.receipt.Flush()
 		batch[i] = settled{}
 	}
 	return batch

@@ -78,6 +78,8 @@ type receipts chan Outcome
 
 func (r receipts) Settle(o Outcome) { r <- o }
 
+func (r receipts) Flush() {}
+
 func TestPublishIsSettledInOrderAfterASync(t *testing.T) {
 	b := setup(t)
 	p := b.publisher(t, Config{})

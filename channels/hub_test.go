@@ -180,6 +180,8 @@ type receipts chan acks.Outcome
 
 func (r receipts) Settle(o acks.Outcome) { r <- o }
 
+func (r receipts) Flush() {}
+
 // say publishes and waits until the message is on disk.
 func say(t testing.TB, s *Space, to Address, sender broker.Token, id, text string) acks.Outcome {
 	t.Helper()

@@ -1,0 +1,164 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"parley/broker"
+	"parley/channels"
+	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+const (
+	// maxSubscriptions bounds what one connection can make a node hold.
+	maxSubscriptions = 1000
+	// maxUnacked bounds the messages of one connection that are on their way to the disk. Its reader waits beyond, so
+	// that TCP slows the client down.
+	maxUnacked = 256
+)
+
+// connection is one socket of an agent. Its reader owns it; receipts and topics reach only the socket.
+type connection struct {
+	dialect *Dialect
+	socket  *ws.Conn
+	grant   *tenants.Grant
+	pass    Pass
+	space   *channels.Space
+	present *channels.Presence
+
+	home  broker.Name // where messages without an address go; "" for nowhere
+	quiet bool
+	inbox *channels.Subscription
+	subs  []subscription // few, so that looking through them is fastest
+
+	unacked chan struct{} // holds a token for each message on its way; made at the first one
+}
+
+type subscription struct {
+	name broker.Name
+	sub  *channels.Subscription
+}
+
+func (c *connection) address(n broker.Name) channels.Address {
+	return channels.Address{Tenant: c.grant.Tenant, Channel: n}
+}
+
+func (c *connection) options() channels.SubscribeOptions {
+	return channels.SubscribeOptions{Agent: c.grant.Agent, Quiet: c.quiet}
+}
+
+// serve runs the connection until its socket ends.
+func (c *connection) serve(socket *ws.Conn, since channels.Since) {
+	c.socket = socket
+	defer c.close()
+	c.pass = c.dialect.door.Admit(socket, c.grant)
+	c.present = c.space.Enter(c.grant.Agent)
+	for _, s := range c.subs {
+		c.present.Join(s.name)
+		s.sub.Start(c, since)
+	}
+	c.inbox.StartInbox(c)
+	for {
+		text, kind, err := socket.ReadMessage()
+		var tooBig *ws.TooBigError
+		switch {
+		case errors.As(err, &tooBig):
+			req, _ := decode(text)
+			c.answer(errorFrame(req.ID, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit)))
+		case err != nil:
+			return
+		case kind != ws.Text:
+			c.answer(errorFrame("", fault.New(fault.InvalidFormat, "Frames are text.")))
+		default:
+			c.handle(text)
+		}
+	}
+}
+
+// close gives back what the connection holds. It is called once.
+func (c *connection) close() {
+	if c.inbox != nil {
+		c.inbox.Close()
+	}
+	for _, s := range c.subs {
+		s.sub.Close()
+	}
+	if c.present != nil {
+		c.present.Leave()
+	}
+	if c.pass != nil {
+		c.pass.Leave()
+	}
+	c.space.Release()
+}
+
+// answer sends a frame. A socket that takes no more ends by itself.
+func (c *connection) answer(frame []byte) { _ = c.socket.Send(frame) }
+
+// handle carries one frame out and answers it, except messages, which their receipt answers.
+func (c *connection) handle(text []byte) {
+	req, err := decode(text)
+	if err == nil {
+		err = c.carryOut(req)
+	}
+	if err == nil {
+		return
+	}
+	if fault.CodeOf(err) == fault.Internal {
+		c.dialect.log.Error("a frame could not be carried out", "tenant", c.grant.Tenant, "agent", c.grant.Agent, "type", req.Type, "err", err)
+	}
+	c.answer(errorFrame(req.ID, err))
+}
+
+func (c *connection) carryOut(req request) error {
+	switch req.Type {
+	case "subscribe":
+		return c.subscribe(req)
+	case "unsubscribe":
+		return c.unsubscribe(req)
+	case "history":
+		return c.history(req)
+	case "presence":
+		return c.presence(req)
+	case "status":
+		return c.status(req)
+	case "auth":
+		return c.renew(req)
+	case "ping":
+		c.answer(encode(newAck(req.ID)))
+		return nil
+	}
+	return c.publish(req)
+}
+
+// Send delivers frames to the socket. Together with the next methods it makes the connection a channels.Sink.
+func (c *connection) Send(frames []byte) error { return c.socket.Send(frames) }
+
+// AwaitBacklog waits until the socket has taken all but n bytes.
+func (c *connection) AwaitBacklog(ctx context.Context, n int) error {
+	return c.socket.AwaitBacklog(ctx, n)
+}
+
+// Gap tells the client what is missing.
+func (c *connection) Gap(to channels.Address, g channels.Gap) { c.answer(gapFrame(to, g)) }
+
+// Queued and Flushed count the socket's bytes, so that an inbox knows what its agent has got.
+func (c *connection) Queued() uint64 { return c.socket.Queued() }
+
+// Flushed returns how many of the queued bytes the kernel has taken.
+func (c *connection) Flushed() uint64 { return c.socket.Flushed() }
+
+// lookup bounds what a frame may wait for that reads from the store.
+const lookup = 10 * time.Second
+
+func (c *connection) patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.dialect.life, lookup)
+}
+
+func (c *connection) find(n broker.Name) int {
+	return slices.IndexFunc(c.subs, func(s subscription) bool { return s.name == n })
+}

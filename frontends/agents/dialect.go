@@ -1,0 +1,89 @@
+package agents
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"parley/broker"
+	"parley/channels"
+	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// Doorkeeper watches over what a connection's token allows while it is open. The edge implements it.
+type Doorkeeper interface {
+	// Admit is called once for each connection, from its own goroutine, before it is served. The grant may be replaced
+	// by a later one of the same agent. It returns what to call when the connection has ended.
+	Admit(c *ws.Conn, g *tenants.Grant) Pass
+}
+
+// Pass is one connection's place with the Doorkeeper. Its methods are called by the connection's own goroutine.
+type Pass interface {
+	Renew(*tenants.Grant) // the connection goes on under another token
+	Leave()               // the connection has ended
+}
+
+// Verifier checks a token that a client presents on an open connection.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (*tenants.Grant, error)
+}
+
+// Dialect serves agents. Its methods are HTTP handlers behind authentication: they return a fault for what they have not
+// answered themselves.
+type Dialect struct {
+	set    *ws.Set
+	hub    *channels.Hub
+	door   Doorkeeper
+	tokens Verifier
+	log    *slog.Logger
+
+	origins  []string
+	life     context.Context // ends when the process does; publishes may wait until then
+	unacked  atomic.Int64    // messages that were taken and not answered yet
+	draining atomic.Bool
+}
+
+// New returns the dialect over these parts, which stay the caller's. life bounds what connections wait for.
+func New(life context.Context, set *ws.Set, hub *channels.Hub, door Doorkeeper, tokens Verifier, log *slog.Logger) *Dialect {
+	return &Dialect{set: set, hub: hub, door: door, tokens: tokens, log: log, life: life}
+}
+
+// Drain makes all connections refuse new messages with fault.Draining. Unacked tells when those that were taken have
+// been answered.
+func (d *Dialect) Drain() { d.draining.Store(true) }
+
+// Unacked returns how many messages were taken and not answered yet.
+func (d *Dialect) Unacked() int64 { return d.unacked.Load() }
+
+// Connect serves /v1/ws: a connection for direct messages and, with channel_id in the query, for a channel.
+func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
+	terms, err := readTerms(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	if name := r.URL.Query().Get("channel_id"); name != "" {
+		if terms.channel, err = broker.ParseName(name); err != nil {
+			return err
+		}
+	}
+	return d.accept(w, r, g, terms)
+}
+
+// ConnectPath serves /v1/ws/tenant/{tenant}/agent/{agent}/channel/{channel}, where all three must be what the token says.
+func (d *Dialect) ConnectPath(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
+	if r.PathValue("tenant") != string(g.Tenant) || r.PathValue("agent") != string(g.Agent) {
+		return fault.New(fault.PermissionDenied, "The token is not for this tenant and agent.").
+			WithFix("Use the tenant_id and agent_id of the token in the path.")
+	}
+	terms, err := readTerms(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	if terms.channel, err = broker.ParseName(r.PathValue("channel")); err != nil {
+		return err
+	}
+	return d.accept(w, r, g, terms)
+}

@@ -1,0 +1,130 @@
+package frontends
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"parley/channels"
+	"parley/frontends/agents"
+	"parley/frontends/ws"
+	"parley/tenants"
+)
+
+const (
+	// headerWithin and maxHeaderBytes bound what somebody unknown can hold without having said anything.
+	headerWithin   = 5 * time.Second
+	maxHeaderBytes = 16 << 10
+	// requestWithin bounds a request that is no WebSocket, from its first byte to the last of its answer.
+	requestWithin = 30 * time.Second
+	idleWithin    = 2 * time.Minute
+)
+
+// Config tunes an Edge. The zero value is ready to use.
+type Config struct {
+	Sockets      ws.Config
+	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
+}
+
+// Edge is one node's side towards its clients.
+type Edge struct {
+	cfg      Config
+	registry *tenants.Registry
+	hub      *channels.Hub
+	log      *slog.Logger
+
+	set    *ws.Set
+	door   *door
+	agents *agents.Dialect
+	end    context.CancelFunc // of what connections wait for
+}
+
+// New returns an Edge over these parts, which stay the caller's. It serves nobody before Serve.
+func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, log *slog.Logger) *Edge {
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 10*time.Second)
+	life, end := context.WithCancel(context.Background())
+	e := &Edge{cfg: cfg, registry: registry, hub: hub, log: log, set: ws.NewSet(cfg.Sockets), door: newDoor(registry), end: end}
+	e.agents = agents.New(life, e.set, hub, e.door, registry, log)
+	return e
+}
+
+// Connections returns how many WebSocket connections are open.
+func (e *Edge) Connections() int { return e.set.Len() }
+
+// Serve answers clients on all listeners, which it closes, until ctx ends. Then it drains: it accepts nobody, answers
+// what it has taken, and closes the connections with 1012, so that clients come back to where the service goes on.
+func (e *Edge) Serve(ctx context.Context, listeners ...net.Listener) error {
+	defer e.end()
+	server := &http.Server{
+		Handler:           e.routes(),
+		ReadHeaderTimeout: headerWithin,
+		ReadTimeout:       requestWithin,
+		WriteTimeout:      requestWithin,
+		IdleTimeout:       idleWithin,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+	}
+	defer e.registry.Changes(e.tenantChanged)()
+	sweeping, stopSweeping := context.WithCancel(context.Background())
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() { _ = e.set.Run(sweeping) })
+	defer sweeper.Wait()
+	defer stopSweeping()
+
+	g, running := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		g.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		<-running.Done()
+		return e.drain(server)
+	})
+	return g.Wait()
+}
+
+// tenantChanged brings the open connections in line with what their tenant is now.
+func (e *Edge) tenantChanged(t tenants.Tenant) {
+	e.door.recheck(t.ID)
+	if t.Suspended() || t.Gone() {
+		e.hub.Drop(t.ID)
+	}
+}
+
+func (e *Edge) drain(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.DrainTimeout)
+	defer cancel()
+	e.agents.Drain()
+	e.log.Info("draining", "connections", e.set.Len())
+	var g errgroup.Group
+	g.Go(func() error { return server.Shutdown(ctx) })
+	g.Go(func() error {
+		e.awaitAcks(ctx)
+		return e.set.Close(ctx, ws.Restarting, "the broker is restarting; connect again")
+	})
+	return g.Wait()
+}
+
+// awaitAcks waits until every message that was taken has been answered, which its publisher's timeout bounds.
+func (e *Edge) awaitAcks(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for e.agents.Unacked() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

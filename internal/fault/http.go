@@ -1,0 +1,30 @@
+package fault
+
+import "net/http"
+
+// HTTPStatus is the one table from codes to HTTP, for every listener that answers with a fault.
+func HTTPStatus(code Code) int {
+	switch code {
+	case InvalidFormat, InvalidID, ReservedType, NoDestination, Usage:
+		return http.StatusBadRequest
+	case AuthRequired, AuthFailed, TokenExpired:
+		return http.StatusUnauthorized
+	case PermissionDenied, TenantSuspended:
+		return http.StatusForbidden
+	case NotFound, NotSubscribed:
+		return http.StatusNotFound
+	case MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case AlreadyExists:
+		return http.StatusConflict
+	case MessageTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case LimitExceeded, RateLimited:
+		return http.StatusTooManyRequests
+	case StorageFull:
+		return http.StatusInsufficientStorage
+	case Unavailable, Draining, OutcomeUnknown, SlowConsumer:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
