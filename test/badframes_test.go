@@ -27,29 +27,43 @@ func message(field, value string) string {
 
 // The answers that many inputs share.
 var (
-	notJSON    = refusal{"INVALID_FORMAT", ""}
-	noType     = refusal{"INVALID_FORMAT", ""}
-	badType    = refusal{"INVALID_FORMAT", ""}
-	reserved   = refusal{"RESERVED_TYPE", ""}
-	badID      = refusal{"INVALID_FORMAT", ""}
-	badChannel = refusal{"INVALID_ID", ""}
-	badTarget  = refusal{"INVALID_ID", ""}
-	badSince   = refusal{"INVALID_FORMAT", ""}
-	badLimit   = refusal{"INVALID_FORMAT", ""}
+	notObject  = refusal{"INVALID_FORMAT", "A frame is a JSON object."}
+	cutOff     = refusal{"INVALID_FORMAT", "The frame ends in the middle of its JSON."}
+	notJSON    = refusal{"INVALID_FORMAT", "The frame is not valid JSON."}
+	noType     = refusal{"INVALID_FORMAT", "The frame has no type."}
+	badType    = refusal{"INVALID_FORMAT", "A type is a letter followed by at most 63 letters, digits, '_', '.' or '-'."}
+	badID      = refusal{"INVALID_ID", "A message id is 1 to 128 bytes of printable text."}
+	badChannel = refusal{"INVALID_ID", "A channel is ids of A-Z a-z 0-9 _ and - joined by dots, at most 128 bytes."}
+	badTarget  = refusal{"INVALID_ID", "An id is 1 to 64 characters of A-Z a-z 0-9 _ and -."}
+	badSince   = refusal{"INVALID_FORMAT", "since is a sequence number or an RFC 3339 time."}
+	badLimit   = refusal{"INVALID_FORMAT", "limit is a number from 1 to 100."}
+	badStatus  = refusal{"INVALID_FORMAT", "A status is online, idle or busy."}
 )
+
+func reserved(kind string) refusal {
+	return refusal{"RESERVED_TYPE", fmt.Sprintf("The type %q belongs to the protocol.", kind)}
+}
+
+func noString(field string) refusal {
+	return refusal{"INVALID_FORMAT", fmt.Sprintf("%q is not a string.", field)}
+}
+
+func tooLarge(size int) refusal {
+	return refusal{"MESSAGE_TOO_LARGE", fmt.Sprintf("The message has %d bytes; 65536 are allowed.", size)}
+}
 
 var badFrames = []badFrame{
 	// What is no JSON object.
-	{"nothing", "", notJSON},
-	{"white space", " \t\n ", notJSON},
+	{"nothing", "", cutOff},
+	{"white space", " \t\n ", cutOff},
 	{"a word", "hello", notJSON},
-	{"half an object", `{"id":"bad","type":"message"`, notJSON},
-	{"half a string", `{"id":"bad","type":"mess`, notJSON},
-	{"an array", `[{"type":"message"}]`, notJSON},
-	{"a string", `"message"`, notJSON},
-	{"a number", "42", notJSON},
-	{"true", "true", notJSON},
-	{"null", "null", notJSON},
+	{"half an object", `{"id":"bad","type":"message"`, cutOff},
+	{"half a string", `{"id":"bad","type":"mess`, cutOff},
+	{"an array", `[{"type":"message"}]`, notObject},
+	{"a string", `"message"`, notObject},
+	{"a number", "42", notObject},
+	{"true", "true", notObject},
+	{"null", "null", notObject},
 	{"two objects", `{"id":"bad","type":"message","content":1}{"type":"message"}`, notJSON},
 	{"text behind the object", `{"id":"bad","type":"message","content":1} x`, notJSON},
 	{"NUL behind the object", "{\"id\":\"bad\",\"type\":\"message\",\"content\":1}\x00", notJSON},
@@ -80,9 +94,9 @@ var badFrames = []badFrame{
 	{"no type", `{"id":"bad","content":"x"}`, noType},
 	{"an empty object", `{}`, noType},
 	{"Type is not type", `{"id":"bad","Type":"message","content":"x"}`, noType},
-	{"type null", `{"id":"bad","type":null,"content":"x"}`, badType},
-	{"type a number", `{"id":"bad","type":1,"content":"x"}`, badType},
-	{"type a list", `{"id":"bad","type":["message"],"content":"x"}`, badType},
+	{"type null", `{"id":"bad","type":null,"content":"x"}`, noType},
+	{"type a number", `{"id":"bad","type":1,"content":"x"}`, noString("type")},
+	{"type a list", `{"id":"bad","type":["message"],"content":"x"}`, noString("type")},
 	{"type empty", `{"id":"bad","type":"","content":"x"}`, badType},
 	{"type with a space", `{"id":"bad","type":"my type","content":"x"}`, badType},
 	{"type with a leading digit", `{"id":"bad","type":"1st","content":"x"}`, badType},
@@ -90,65 +104,66 @@ var badFrames = []badFrame{
 	{"type of look-alikes", `{"id":"bad","type":"mеssage","content":"x"}`, badType},
 	{"type of 65 bytes", `{"id":"bad","type":"` + long(65) + `","content":"x"}`, badType},
 	{"type with NUL", `{"id":"bad","type":"mess\u0000age","content":"x"}`, badType},
-	{"type ERROR", `{"id":"bad","type":"ERROR","content":"x"}`, reserved},
-	{"type error", `{"id":"bad","type":"error","content":"x"}`, reserved},
-	{"type GAP", `{"id":"bad","type":"GAP","channel_id":"general"}`, reserved},
-	{"type Gap", `{"id":"bad","type":"Gap","channel_id":"general"}`, reserved},
-	{"type pong", `{"id":"bad","type":"pong"}`, reserved},
-	{"ACK without having asked for it", `{"id":"bad","type":"ACK","message_id":"m-1"}`, reserved},
-	{"NACK without having asked for it", `{"id":"bad","type":"NACK","message_id":"m-1"}`, reserved},
+	{"type ERROR", `{"id":"bad","type":"ERROR","content":"x"}`, reserved("ERROR")},
+	{"type error", `{"id":"bad","type":"error","content":"x"}`, reserved("error")},
+	{"type GAP", `{"id":"bad","type":"GAP","channel_id":"general"}`, reserved("GAP")},
+	{"type Gap", `{"id":"bad","type":"Gap","channel_id":"general"}`, reserved("Gap")},
+	{"type pong", `{"id":"bad","type":"pong"}`, reserved("pong")},
+	{"ACK without having asked for it", `{"id":"bad","type":"ACK","message_id":"m-1"}`, reserved("ACK")},
+	{"NACK without having asked for it", `{"id":"bad","type":"NACK","message_id":"m-1"}`, reserved("NACK")},
 
 	// id
-	{"id a number", `{"id":7,"type":"message","content":"x"}`, badID},
-	{"id null", `{"id":null,"type":"message","content":"x"}`, badID},
-	{"id true", `{"id":true,"type":"message","content":"x"}`, badID},
-	{"id an object", `{"id":{},"type":"message","content":"x"}`, badID},
-	{"id a list", `{"id":["bad"],"type":"message","content":"x"}`, badID},
+	{"id a number", `{"id":7,"type":"message","content":"x"}`, noString("id")},
+	{"id true", `{"id":true,"type":"message","content":"x"}`, noString("id")},
+	{"id an object", `{"id":{},"type":"message","content":"x"}`, noString("id")},
+	{"id a list", `{"id":["bad"],"type":"message","content":"x"}`, noString("id")},
 	{"id empty", `{"id":"","type":"message","content":"x"}`, badID},
+	{"id with a line break", `{"id":"a\nb","type":"message","content":"x"}`, badID},
+	{"id with NUL", `{"id":"a\u0000b","type":"message","content":"x"}`, badID},
+	{"id with a change of direction", `{"id":"a\u202eb","type":"message","content":"x"}`, badID},
 	{"id of 129 bytes", `{"id":"` + long(129) + `","type":"message","content":"x"}`, badID},
 	{"id of 10 KB", `{"id":"` + long(10_000) + `","type":"message","content":"x"}`, badID},
 
 	// where to
-	{"channel_id a number", message("channel_id", "7"), refusal{"INVALID_FORMAT", ""}},
-	{"channel_id null", message("channel_id", "null"), refusal{"INVALID_FORMAT", ""}},
-	{"channel_id a list", message("channel_id", `["general"]`), refusal{"INVALID_FORMAT", ""}},
-	{"channel_id an object", message("channel_id", `{"$ne":""}`), refusal{"INVALID_FORMAT", ""}},
-	{"target a number", message("target", "7"), refusal{"INVALID_FORMAT", ""}},
-	{"target null", message("target", "null"), refusal{"INVALID_FORMAT", ""}},
-	{"target a list", message("target", `["bob"]`), refusal{"INVALID_FORMAT", ""}},
-	{"channel_id and target", `{"id":"bad","type":"message","content":"x","channel_id":"general","target":"bob"}`, refusal{"INVALID_FORMAT", ""}},
+	{"channel_id a number", message("channel_id", "7"), noString("channel_id")},
+	{"channel_id a list", message("channel_id", `["general"]`), noString("channel_id")},
+	{"channel_id an object", message("channel_id", `{"$ne":""}`), noString("channel_id")},
+	{"target a number", message("target", "7"), noString("target")},
+	{"target null", message("target", "null"), noString("target")},
+	{"target a list", message("target", `["bob"]`), noString("target")},
+	{"channel_id and target", `{"id":"bad","type":"message","content":"x","channel_id":"general","target":"bob"}`, refusal{"INVALID_FORMAT", "A message has a channel_id or a target, not both."}},
 	{"target with a dot", message("target", `"a.b"`), badTarget},
 
+	{"no content", `{"id":"bad","type":"message"}`, refusal{"INVALID_FORMAT", "The message has no content."}},
+
 	// extensions
-	{"subscribe without channel_id", `{"id":"bad","type":"subscribe"}`, refusal{"INVALID_FORMAT", ""}},
-	{"unsubscribe without channel_id", `{"id":"bad","type":"unsubscribe"}`, refusal{"INVALID_FORMAT", ""}},
+	{"PING is not ping", `{"id":"bad","type":"PING"}`, reserved("PING")},
 	{"history without channel_id, on a connection with one", `{"id":"bad","type":"history","limit":0}`, badLimit},
 	{"presence of a bad channel", `{"id":"bad","type":"presence","channel_id":"a b"}`, badChannel},
 	{"subscribe to everything", `{"id":"bad","type":"subscribe","channel_id":">"}`, badChannel},
 	{"subscribe to a pattern", `{"id":"bad","type":"subscribe","channel_id":"general.*"}`, badChannel},
-	{"unsubscribe from what it has not", `{"id":"bad","type":"unsubscribe","channel_id":"other"}`, refusal{"NOT_SUBSCRIBED", ""}},
+	{"unsubscribe from what it has not", `{"id":"bad","type":"unsubscribe","channel_id":"other"}`, refusal{"NOT_SUBSCRIBED", `The connection is not subscribed to "other".`}},
 	{"since a word", `{"id":"bad","type":"subscribe","channel_id":"other","since":"yesterday"}`, badSince},
 	{"since negative", `{"id":"bad","type":"subscribe","channel_id":"other","since":-1}`, badSince},
 	{"since a fraction", `{"id":"bad","type":"subscribe","channel_id":"other","since":1.5}`, badSince},
 	{"since too large a number", `{"id":"bad","type":"subscribe","channel_id":"other","since":18446744073709551616}`, badSince},
 	{"since true", `{"id":"bad","type":"subscribe","channel_id":"other","since":true}`, badSince},
-	{"since null", `{"id":"bad","type":"subscribe","channel_id":"other","since":null}`, badSince},
 	{"since the 30th of February", `{"id":"bad","type":"subscribe","channel_id":"other","since":"2026-02-30T00:00:00Z"}`, badSince},
 	{"since a day", `{"id":"bad","type":"subscribe","channel_id":"other","since":"2026-02-03"}`, badSince},
 	{"limit negative", `{"id":"bad","type":"history","channel_id":"general","limit":-5}`, badLimit},
 	{"limit a word", `{"id":"bad","type":"history","channel_id":"general","limit":"all"}`, badLimit},
 	{"limit a fraction", `{"id":"bad","type":"history","channel_id":"general","limit":2.5}`, badLimit},
 	{"limit beyond all bounds", `{"id":"bad","type":"history","channel_id":"general","limit":1000000000}`, badLimit},
-	{"status without status", `{"id":"bad","type":"status"}`, refusal{"INVALID_FORMAT", ""}},
-	{"status that is none", `{"id":"bad","type":"status","status":"sleeping"}`, refusal{"INVALID_FORMAT", ""}},
-	{"status that is not one's own to say", `{"id":"bad","type":"status","status":"offline"}`, refusal{"INVALID_FORMAT", ""}},
-	{"status a number", `{"id":"bad","type":"status","status":5}`, refusal{"INVALID_FORMAT", ""}},
-	{"auth without a token", `{"id":"bad","type":"auth"}`, refusal{"", ""}},
-	{"auth with a bad token", `{"id":"bad","type":"auth","token":"x.y.z"}`, refusal{"", ""}},
+	{"status without status", `{"id":"bad","type":"status"}`, badStatus},
+	{"status that is none", `{"id":"bad","type":"status","status":"sleeping"}`, badStatus},
+	{"status that is not one's own to say", `{"id":"bad","type":"status","status":"offline"}`, badStatus},
+	{"status a number", `{"id":"bad","type":"status","status":5}`, noString("status")},
+	{"auth without a token", `{"id":"bad","type":"auth"}`, refusal{"AUTH_REQUIRED", "There is no token."}},
+	{"auth with a bad token", `{"id":"bad","type":"auth","token":"x.y.z"}`, refusal{"AUTH_FAILED", "The token is not a JWT: three parts of base64url, joined by dots."}},
 
 	// size: a message may have 65,536 bytes
-	{"one byte too many", sized(65_537), refusal{"MESSAGE_TOO_LARGE", ""}},
-	{"a megabyte", sized(1 << 20), refusal{"MESSAGE_TOO_LARGE", ""}},
+	{"one byte too many", sized(65_537), tooLarge(65_537)},
+	{"a megabyte", sized(1 << 20), tooLarge(1 << 20)},
 }
 
 // sized returns a message frame of n bytes.
@@ -240,7 +255,7 @@ func TestBinaryMessage(t *testing.T) {
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.agent("alice", "general")
 	s.SendBinary([]byte{0xff, 0x00})
-	checkError(t, s.Next(), refusal{"INVALID_FORMAT", ""}, false)
+	checkError(t, s.Next(), refusal{"INVALID_FORMAT", "Frames are text."}, false)
 	s.Settle()
 }
 
@@ -260,12 +275,21 @@ func TestSizesThatPass(t *testing.T) {
 	}
 }
 
-// TestNowhereToGo publishes on a connection without a channel.
+// TestNowhereToGo names no channel on a connection that has none.
 func TestNowhereToGo(t *testing.T) {
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.agent("alice", "")
-	s.Send(`{"id":"bad","type":"message","content":"x"}`)
-	checkError(t, s.Next(), refusal{"NO_DESTINATION", ""}, true)
+	nowhere := refusal{"NO_DESTINATION", "The frame names no channel_id."}
+	for frame, want := range map[string]refusal{
+		`{"id":"bad","type":"message","content":"x"}`: {"NO_DESTINATION", "The message names neither a channel_id nor a target."},
+		`{"id":"bad","type":"subscribe"}`:             nowhere,
+		`{"id":"bad","type":"unsubscribe"}`:           nowhere,
+		`{"id":"bad","type":"history"}`:               nowhere,
+		`{"id":"bad","type":"presence"}`:              nowhere,
+	} {
+		s.Send(frame)
+		checkError(t, s.Next(), want, true)
+	}
 	s.Settle()
 }
 
@@ -273,16 +297,16 @@ func TestNowhereToGo(t *testing.T) {
 func TestOutsideTheGrant(t *testing.T) {
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.dial(acme.token("alice", "--channels", "general,team.*"), "general")
-	for _, frame := range []string{
-		`{"id":"bad","type":"message","content":"x","channel_id":"secret"}`,
-		`{"id":"bad","type":"message","content":"x","channel_id":"team"}`,
-		`{"id":"bad","type":"message","content":"x","channel_id":"team.a.b"}`,
-		`{"id":"bad","type":"subscribe","channel_id":"secret"}`,
-		`{"id":"bad","type":"history","channel_id":"secret"}`,
-		`{"id":"bad","type":"presence","channel_id":"secret"}`,
+	for _, c := range [][2]string{
+		{`{"id":"bad","type":"message","content":"x","channel_id":"secret"}`, "publish on channel.secret"},
+		{`{"id":"bad","type":"message","content":"x","channel_id":"team"}`, "publish on channel.team"},
+		{`{"id":"bad","type":"message","content":"x","channel_id":"team.a.b"}`, "publish on channel.team.a.b"},
+		{`{"id":"bad","type":"subscribe","channel_id":"secret"}`, `subscribe to the channel "secret"`},
+		{`{"id":"bad","type":"history","channel_id":"secret"}`, `subscribe to the channel "secret"`},
+		{`{"id":"bad","type":"presence","channel_id":"secret"}`, `subscribe to the channel "secret"`},
 	} {
-		s.Send(frame)
-		checkError(t, s.Next(), refusal{"PERMISSION_DENIED", ""}, true)
+		s.Send(c[0])
+		checkError(t, s.Next(), refusal{"PERMISSION_DENIED", "The token does not allow to " + c[1] + "."}, true)
 	}
 	s.PublishFrame(rig.Frame{"type": "message", "content": "x", "channel_id": "team.a"})
 }

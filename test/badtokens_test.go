@@ -89,7 +89,7 @@ type badToken struct {
 
 // The answers that many tokens share.
 var (
-	noToken  = refusal{"AUTH_REQUIRED", ""}
+	noToken  = refusal{"AUTH_REQUIRED", "The request has no token."}
 	noJWT    = refusal{"AUTH_FAILED", "The token is not a JWT: three parts of base64url, joined by dots."}
 	noHeader = refusal{"AUTH_FAILED", "The token's header is not a JSON object with alg, kid and typ as strings."}
 	noAlg    = refusal{"AUTH_FAILED", "The token's algorithm is not HS256, ES256, EdDSA or RS256."}

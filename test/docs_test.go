@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"parley/internal/fault"
 )
 
 func TestEveryCodeIsDocumented(t *testing.T) {
@@ -34,8 +36,11 @@ func TestEveryCodeIsDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 		codes++
-		if !strings.Contains(page, "| `"+code+"` |") {
+		row := regexp.MustCompile("(?m)^\\| `" + code + "` \\| [^|]+ \\| (\\d+|–) \\|").FindStringSubmatch(page)
+		if row == nil {
 			t.Errorf("docs/errors.md does not explain %s", code)
+		} else if want := strconv.Itoa(fault.HTTPStatus(fault.Code(code))); row[1] != want && row[1] != "–" {
+			t.Errorf("docs/errors.md says that %s is HTTP %s; it is %s", code, row[1], want)
 		}
 		return true
 	})
