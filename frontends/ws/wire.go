@@ -1,0 +1,134 @@
+package ws
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+	"unicode/utf8"
+)
+
+// wire is the connection as the library sees it. Its reads come from the socket in large pieces, its writes, which are
+// control frames only, join the queue.
+type wire Conn
+
+var _ net.Conn = (*wire)(nil)
+
+var errFragments = errors.New("ws: message in too many fragments")
+
+// Read serves the library from a chunk, so that a busy peer costs one system call for many messages. While it waits it
+// holds no buffer.
+func (w *wire) Read(p []byte) (int, error) {
+	c := (*Conn)(w)
+	n, err := c.readSome(p)
+	c.received += int64(n)
+	switch {
+	case err != nil:
+		c.readErr = err
+	case c.ceiling != 0 && c.received > c.ceiling:
+		c.Close(PolicyViolation, "message in too many fragments")
+		c.readErr = errFragments
+	}
+	return n, c.readErr
+}
+
+func (c *Conn) readSome(p []byte) (int, error) {
+	if len(c.in) > 0 {
+		n := copy(p, c.in)
+		c.in = c.in[n:]
+		if len(c.in) == 0 {
+			c.releaseInput()
+		}
+		return n, nil
+	}
+	if c.raw == nil {
+		return c.net.Read(p)
+	}
+	c.dst, c.dstN, c.readErr = p, 0, nil
+	err := c.raw.Read(c.fill)
+	c.dst = nil
+	if err == nil {
+		err = c.readErr
+	}
+	return c.dstN, err
+}
+
+// readAttempt reads once, into dst or, if that is small, into a chunk. It reports false, so that the runtime's poller
+// calls it again when there is input, if there was none.
+func (c *Conn) readAttempt(fd uintptr) bool {
+	buf, lent := c.dst, (*chunk)(nil)
+	if len(buf) < chunkSize {
+		lent = c.set.pools.chunk()
+		buf = lent[:]
+	}
+	n, err := receive(fd, buf)
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	if lent == nil {
+		c.dstN = n
+	} else {
+		c.dstN = copy(c.dst, buf[:n])
+		c.in, c.inChunk = buf[c.dstN:n], lent
+		if len(c.in) == 0 {
+			c.releaseInput()
+		}
+	}
+	if wouldBlock(err) {
+		return false
+	}
+	c.readErr = err
+	return true
+}
+
+func (c *Conn) releaseInput() {
+	c.set.pools.putChunk(c.inChunk)
+	c.in, c.inChunk = nil, nil
+}
+
+// Write queues one control frame: the library's buffer has room for a whole one and is flushed behind each. It never
+// waits. Nothing follows a close frame.
+func (w *wire) Write(p []byte) (int, error) {
+	c := (*Conn)(w)
+	frame := append([]byte(nil), p...)
+	c.mu.Lock()
+	switch {
+	case c.end.broken:
+		c.mu.Unlock()
+		return 0, net.ErrClosed
+	case c.end.why != nil: // our own close frame has gone before
+	case frame[0]&opMask == opClose:
+		c.answerClose(frame)
+	default:
+		_ = c.push(frame) // if the peer is slow, the next read says so
+	}
+	write := c.claim()
+	c.mu.Unlock()
+	if write {
+		c.writeOnce()
+	}
+	return len(p), nil
+}
+
+// answerClose queues the library's close frame, which answers the peer's or says what the peer did wrong. mu is held.
+func (c *Conn) answerClose(frame []byte) {
+	code, reason := parseClose(frame[2:])
+	if !utf8.ValidString(reason) { // an echo of the peer's
+		code, reason = InvalidPayload, "close reason is not UTF-8"
+		frame = closeFrame(code, reason)
+	}
+	c.beginEnd(&CloseError{Code: code, Reason: reason}, frame, false)
+}
+
+// Close is the library giving up. The socket is closed when the handler has returned; what is left to do here is to end a
+// read that would not end, which the library wants only when a control frame has not come to its end in five seconds.
+func (w *wire) Close() error {
+	(*Conn)(w).Close(ProtocolError, "control frame not completed in time")
+	return nil
+}
+
+func (w *wire) LocalAddr() net.Addr                { return w.net.LocalAddr() }
+func (w *wire) RemoteAddr() net.Addr               { return w.net.RemoteAddr() }
+func (w *wire) SetDeadline(t time.Time) error      { return w.net.SetDeadline(t) }
+func (w *wire) SetReadDeadline(t time.Time) error  { return w.net.SetReadDeadline(t) }
+func (w *wire) SetWriteDeadline(t time.Time) error { return w.net.SetWriteDeadline(t) }
