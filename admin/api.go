@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/broker"
+	"parley/channels"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// Info says what runs, and where.
+type Info struct {
+	Version string   `json:"version"`
+	Listen  []string `json:"listen"` // host:port for clients
+	Admin   string   `json:"admin"`  // URL of this API
+	NATS    string   `json:"nats"`   // URL for services; empty when NATS does not listen
+}
+
+// Problem is the body of every refusal.
+type Problem struct {
+	Code    fault.Code `json:"code"`
+	Message string     `json:"message"`
+	Fix     string     `json:"fix,omitempty"`
+}
+
+// Tenants is all of them, by id.
+type Tenants struct {
+	Tenants []tenants.Tenant `json:"tenants"`
+}
+
+// NewTenant asks for a tenant.
+type NewTenant struct {
+	ID   tenants.ID `json:"id"`
+	Name string     `json:"name,omitempty"`
+}
+
+// Keys is a tenant's ring, oldest first.
+type Keys struct {
+	Keys []tenants.Key `json:"keys"`
+}
+
+// NewKey asks for a key; see tenants.KeySpec.
+type NewKey struct {
+	Kid       string      `json:"kid,omitempty"`
+	Alg       tenants.Alg `json:"alg,omitempty"`
+	Secret    []byte      `json:"secret,omitempty"` // base64
+	PublicKey string      `json:"public_key,omitempty"`
+	JWKSURL   string      `json:"jwks_url,omitempty"`
+	Issuer    string      `json:"issuer,omitempty"`
+	Audience  string      `json:"audience,omitempty"`
+	NotAfter  time.Time   `json:"not_after,omitzero"`
+}
+
+// NewToken asks for a token; see tenants.TokenSpec.
+type NewToken struct {
+	Agent       string               `json:"agent,omitempty"`
+	User        string               `json:"user,omitempty"`
+	Channels    []string             `json:"channels,omitzero"` // absent means every channel
+	Permissions *tenants.Permissions `json:"permissions,omitzero"`
+	Login       bool                 `json:"login,omitzero"`
+	TTLSeconds  int64                `json:"ttl_seconds,omitzero"`
+	Kid         string               `json:"kid,omitempty"`
+}
+
+// Token is a token, issued or to be inspected.
+type Token struct {
+	Token string `json:"token"`
+}
+
+// NewCreds asks for credentials with which a service speaks NATS.
+type NewCreds struct {
+	Name       string   `json:"name"`
+	Role       Role     `json:"role,omitempty"`       // Defaults to RoleService. Says what is allowed when nothing else does.
+	Publish    []string `json:"publish,omitempty"`    // subjects in NATS form
+	Subscribe  []string `json:"subscribe,omitempty"`  // subjects in NATS form
+	TTLSeconds int64    `json:"ttl_seconds,omitzero"` // Zero means for ever.
+}
+
+// Creds is the text of a .creds file, which can't be had a second time.
+type Creds struct {
+	Creds   string `json:"creds"`
+	UserKey string `json:"user_key"` // names them from now on
+}
+
+// Agents is who has been seen in a tenant.
+type Agents struct {
+	Agents []Agent `json:"agents"`
+}
+
+// Agent is what is known of one.
+type Agent struct {
+	ID       broker.Token    `json:"agent_id"`
+	Status   channels.Status `json:"status"`
+	Sockets  int             `json:"sockets"`
+	Channels []broker.Name   `json:"channels"` // that it is subscribed to
+	LastSeen time.Time       `json:"last_seen,omitzero"`
+}
+
+// Channels is what holds messages in a tenant.
+type Channels struct {
+	Channels []Channel `json:"channels"`
+}
+
+// Channel is a channel with messages in it.
+type Channel struct {
+	ID       broker.Name `json:"channel_id"`
+	Messages uint64      `json:"messages"`
+}
+
+// NewMessage is a message to publish.
+type NewMessage struct {
+	Agent   broker.Token   `json:"agent_id,omitempty"` // in whose name. Zero means in nobody's, as services do.
+	ID      string         `json:"id,omitempty"`       // a repetition with the same id is stored once
+	Content jsontext.Value `json:"content"`
+}
+
+// Receipt says that a message is on disk.
+type Receipt struct {
+	ID        string `json:"message_id"`
+	Seq       uint64 `json:"seq"`
+	Duplicate bool   `json:"duplicate,omitzero"`
+}
+
+// Page is a part of a channel's history, oldest first. Messages are as clients receive them.
+type Page struct {
+	Messages []jsontext.Value `json:"messages"`
+	Last     uint64           `json:"last"` // the sequence to go on from
+	More     bool             `json:"more"`
+}

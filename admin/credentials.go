@@ -1,0 +1,114 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"parley/broker"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// Role says what a service's credentials allow when nothing else does.
+type Role string
+
+// The roles.
+const (
+	RoleService Role = "service" // a back end that takes part in channels and writes to agents
+	RoleWorker  Role = "worker"  // an AI worker that takes requests and answers in sessions
+)
+
+// subjects returns what a role may publish on and subscribe to.
+func (r Role) subjects() (publish, subscribe []string, err error) {
+	switch r {
+	case RoleService, "":
+		return []string{"channel.>", "agent.>"}, []string{"channel.>", "agent.>", "status.>", "_INBOX.>"}, nil
+	case RoleWorker:
+		return []string{"session.>"}, []string{"session.>", "work.>", "_INBOX.>"}, nil
+	}
+	return nil, nil, fault.New(fault.InvalidFormat, "The role is service or worker.")
+}
+
+func (s *Server) issueToken(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	body, err := read[NewToken](w, r)
+	if err != nil {
+		return err
+	}
+	ttl, err := seconds(body.TTLSeconds)
+	if err != nil {
+		return err
+	}
+	spec := tenants.TokenSpec{
+		Tenant: t.ID, Channels: body.Channels, Permissions: body.Permissions, Login: body.Login, TTL: ttl, Kid: body.Kid,
+	}
+	if body.Agent != "" {
+		if spec.Agent, err = broker.ParseToken(body.Agent); err != nil {
+			return err
+		}
+	}
+	if body.User != "" {
+		if spec.User, err = broker.ParseToken(body.User); err != nil {
+			return err
+		}
+	}
+	token, err := s.registry.IssueToken(r.Context(), spec)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusCreated, Token{token})
+	return nil
+}
+
+func (s *Server) inspectToken(w http.ResponseWriter, r *http.Request) error {
+	body, err := read[Token](w, r)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, s.registry.Explain(r.Context(), body.Token))
+	return nil
+}
+
+func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	body, err := read[NewCreds](w, r)
+	if err != nil {
+		return err
+	}
+	publish, subscribe, err := body.Role.subjects()
+	if err != nil {
+		return err
+	}
+	if len(body.Publish)+len(body.Subscribe) > 0 { // whoever says something says everything
+		publish, subscribe = body.Publish, body.Subscribe
+	}
+	ttl, err := seconds(body.TTLSeconds)
+	if err != nil {
+		return err
+	}
+	req := broker.CredsRequest{Name: body.Name, Publish: publish, Subscribe: subscribe}
+	if ttl > 0 {
+		req.Expires = time.Now().Add(ttl)
+	}
+	creds, userKey, err := s.engine.Creds(t.Account, req)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusCreated, Creds{string(creds), userKey})
+	return nil
+}
+
+const maxTTL = 100 * 365 * 24 * time.Hour
+
+func seconds(n int64) (time.Duration, error) {
+	if n < 0 || n > int64(maxTTL/time.Second) {
+		return 0, fault.New(fault.InvalidFormat, "ttl_seconds lies between 0 and %d.", int64(maxTTL/time.Second))
+	}
+	return time.Duration(n) * time.Second, nil
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"parley/tenants"
+)
+
+func (s *Server) listTenants(w http.ResponseWriter, _ *http.Request) error {
+	s.reply(w, http.StatusOK, Tenants{s.registry.List()})
+	return nil
+}
+
+func (s *Server) createTenant(w http.ResponseWriter, r *http.Request) error {
+	spec, err := read[NewTenant](w, r)
+	if err != nil {
+		return err
+	}
+	t, created, err := s.registry.Create(r.Context(), tenants.Spec{ID: spec.ID, Name: spec.Name})
+	if err != nil {
+		return err
+	}
+	s.replyMade(w, created, t)
+	return nil
+}
+
+// replyMade answers 201 for what is new, and 200 for what was there.
+func (s *Server) replyMade(w http.ResponseWriter, made bool, v any) {
+	status := http.StatusOK
+	if made {
+		status = http.StatusCreated
+	}
+	s.reply(w, status, v)
+}
+
+func (s *Server) showTenant(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, t)
+	return nil
+}
+
+// tenant returns the tenant that the path names.
+func (s *Server) tenant(r *http.Request) (tenants.Tenant, error) {
+	id, err := tenants.ParseID(r.PathValue("tenant"))
+	if err != nil {
+		return tenants.Tenant{}, err
+	}
+	return s.registry.Get(id)
+}
+
+func (s *Server) deleteTenant(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	if err := s.registry.Delete(r.Context(), t.ID); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) suspendTenant(w http.ResponseWriter, r *http.Request) error {
+	return s.switchTenant(w, r, s.registry.Suspend)
+}
+
+func (s *Server) resumeTenant(w http.ResponseWriter, r *http.Request) error {
+	return s.switchTenant(w, r, s.registry.Resume)
+}
+
+func (s *Server) switchTenant(w http.ResponseWriter, r *http.Request, do func(context.Context, tenants.ID) (tenants.Tenant, error)) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	if t, err = do(r.Context(), t.ID); err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, t)
+	return nil
+}
+
+func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, Keys{t.Keys})
+	return nil
+}
+
+func (s *Server) addKey(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	body, err := read[NewKey](w, r)
+	if err != nil {
+		return err
+	}
+	spec := tenants.KeySpec{
+		Kid: body.Kid, Alg: body.Alg, Secret: body.Secret, JWKSURL: body.JWKSURL,
+		Issuer: body.Issuer, Audience: body.Audience, NotAfter: body.NotAfter,
+	}
+	if body.PublicKey != "" {
+		spec.PublicKey = []byte(body.PublicKey)
+	}
+	key, added, err := s.registry.AddKey(r.Context(), t.ID, spec)
+	if err != nil {
+		return err
+	}
+	s.replyMade(w, added, key)
+	return nil
+}
+
+func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	key, err := s.registry.RevokeKey(r.Context(), t.ID, r.PathValue("kid"))
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, key)
+	return nil
+}
