@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"parley/internal/fault"
@@ -33,7 +34,8 @@ func takeToken(r *http.Request, parameter string) (string, error) {
 		found = append(found, token)
 	}
 	redact(r, query, protocols)
-	if len(found) == 0 || found[0] == "" {
+	found = slices.DeleteFunc(found, func(s string) bool { return s == "" })
+	if len(found) == 0 {
 		return "", fault.New(fault.AuthRequired, "The request has no token.").
 			WithFix("Add ?%s=… to the URL, or the header Authorization: Bearer ….", parameter)
 	}

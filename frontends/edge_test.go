@@ -296,7 +296,8 @@ func TestRefusalsBeforeTheUpgrade(t *testing.T) {
 		{"/v1/ws?token=" + good + "&channel_id=a..b", 400, fault.InvalidID},
 		{"/v1/ws?token=" + good + "&channel_id=news&since=yesterday", 400, fault.InvalidFormat},
 		{"/v1/ws?token=" + good + "&echo=maybe", 400, fault.InvalidFormat},
-		{"/v1/ws?token=" + good, 400, fault.InvalidFormat}, // no upgrade
+		{"/v1/ws?token=" + good, 426, fault.UpgradeRequired},
+		{"/v1/ws?token=" + good + "&since=1", 400, fault.InvalidFormat}, // of which channel?
 		{"/v1/ws/tenant/evil/agent/ann/channel/news?token=" + good, 403, fault.PermissionDenied},
 		{"/v1/ws/tenant/acme/agent/bob/channel/news?token=" + good, 403, fault.PermissionDenied},
 		{"/v1/ws/tenant/acme/agent/ann/channel/secret?token=" + good, 403, fault.PermissionDenied},

@@ -41,6 +41,9 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 	if d.draining.Load() {
 		return fault.New(fault.Draining, "The broker is shutting down.")
 	}
+	if t.channel == "" && t.since.Set {
+		return fault.New(fault.InvalidFormat, "since needs a channel_id.").WithFix("Direct messages that wait are delivered without it.")
+	}
 	if t.channel != "" && !g.MaySubscribe(string(broker.ChannelSubject(t.channel))) {
 		return notAllowed("subscribe to", t.channel)
 	}
@@ -93,5 +96,5 @@ func handshakeFault(err error) error {
 	case http.StatusServiceUnavailable:
 		return fault.New(fault.Draining, "%s", h.Reason)
 	}
-	return fault.New(fault.InvalidFormat, "This endpoint takes WebSocket connections: %s.", h.Reason)
+	return fault.New(fault.UpgradeRequired, "The endpoint takes WebSocket connections only: %s.", h.Reason)
 }

@@ -76,10 +76,11 @@ func (r *request) member(name string) (rawjson.Member, bool) {
 	return rawjson.Member{}, false
 }
 
-// text returns a string member, and whether it is there.
+// text returns a string member, and whether it is there. null is no string: who meant to name somebody and has nobody
+// at hand must not reach everybody instead.
 func (r *request) text(name string) (string, bool, error) {
-	m, ok := r.member(name)
-	if !ok {
+	m, _ := r.member(name)
+	if m.Name == "" {
 		return "", false, nil
 	}
 	s, isString := m.String()

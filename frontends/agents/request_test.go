@@ -24,7 +24,7 @@ func TestDecode(t *testing.T) {
 	}{
 		{`{"id":"m1","type":"message","content":"x"}`, "m1", ""},
 		{`{"type":"message"}`, "", ""},
-		{`{"id":null,"type":"message"}`, "", ""},
+		{`{"id":null,"type":"message"}`, "", fault.InvalidFormat},
 		{`{"\u0069d":"m1","type":"message"}`, "m1", ""},
 		{``, "", fault.InvalidFormat},
 		{`nonsense`, "", fault.InvalidFormat},
@@ -65,7 +65,8 @@ func TestDestination(t *testing.T) {
 		{`{"type":"a","channel_id":"x.y"}`, "home", channels.Address{Tenant: "acme", Channel: "x.y"}, ""},
 		{`{"type":"a","channel_id":"x"}`, "", channels.Address{Tenant: "acme", Channel: "x"}, ""},
 		{`{"type":"a","target":"bob"}`, "home", channels.Address{Tenant: "acme", Agent: "bob"}, ""},
-		{`{"type":"a","target":null,"channel_id":null}`, "home", channels.Address{Tenant: "acme", Channel: "home"}, ""},
+		{`{"type":"a","target":null}`, "home", channels.Address{}, fault.InvalidFormat},
+		{`{"type":"a","channel_id":null}`, "home", channels.Address{}, fault.InvalidFormat},
 		{`{"type":"a"}`, "", channels.Address{}, fault.NoDestination},
 		{`{"type":"a","target":"bob","channel_id":"x"}`, "", channels.Address{}, fault.InvalidFormat},
 		{`{"type":"a","target":7}`, "", channels.Address{}, fault.InvalidFormat},

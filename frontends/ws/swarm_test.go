@@ -1,7 +1,110 @@
 package ws_test
 
-import "io"
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"testing"
+)
 
+// swarmEnv makes the test binary the other end of a benchmark's connections, so that only our end is measured.
 const swarmEnv = "PARLEY_WS_SWARM"
 
-func swarmMain(in io.Reader, out io.Writer) int { return 0 }
+// swarm is that process.
+type swarm struct {
+	b   *testing.B
+	in  io.Writer
+	out *bufio.Reader
+}
+
+func newSwarm(b *testing.B) *swarm {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.CommandContext(b.Context(), self)
+	cmd.Env = append(os.Environ(), swarmEnv+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Errorf("swarm: %v", err)
+		}
+	})
+	return &swarm{b: b, in: in, out: bufio.NewReader(out)}
+}
+
+// do gives an order and returns when it has been carried out.
+func (s *swarm) do(order string, args ...any) {
+	s.b.Helper()
+	if _, err := fmt.Fprintf(s.in, order+"\n", args...); err != nil {
+		s.b.Fatalf("swarm: %v", err)
+	}
+	if answer, err := s.out.ReadString('\n'); err != nil || answer != "done\n" {
+		s.b.Fatalf("swarm: %s: %q, %v", order, answer, err)
+	}
+}
+
+// swarmMain carries out the orders "dial address n" (connect and stay silent), "read address n" (connect and read for
+// ever) and "hang" (reset all connections), until its input ends. It returns the exit status.
+func swarmMain(in io.Reader, out io.Writer) int {
+	var conns []net.Conn
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		var order, address string
+		var n int
+		_, _ = fmt.Sscan(lines.Text(), &order, &address, &n) // what is missing is not needed
+		if order == "hang" {
+			for _, nc := range conns {
+				_ = nc.(*net.TCPConn).SetLinger(0)
+				nc.Close()
+			}
+			conns = nil
+		}
+		for range n {
+			nc, err := swarmDial(address)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "swarm:", err)
+				return 1
+			}
+			conns = append(conns, nc)
+			if order == "read" {
+				go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{nc}) }()
+			}
+		}
+		fmt.Fprintln(out, "done")
+	}
+	return 0
+}
+
+func swarmDial(address string) (net.Conn, error) {
+	nc, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(nc, upgradeRequest); err != nil {
+		return nil, err
+	}
+	res, err := http.ReadResponse(bufio.NewReaderSize(nc, 512), nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		return nil, fmt.Errorf("upgrade: %v, %w", res, err)
+	}
+	return nc, nil
+}

@@ -35,6 +35,7 @@ const (
 	Draining         Code = "DRAINING"           // this node is going away; nothing was done
 	SlowConsumer     Code = "SLOW_CONSUMER"      // the peer reads too slowly
 	MethodNotAllowed Code = "METHOD_NOT_ALLOWED" // the endpoint exists, the verb does not
+	UpgradeRequired  Code = "UPGRADE_REQUIRED"   // the endpoint speaks WebSocket only
 	Usage            Code = "USAGE"              // a command line that makes no sense
 )
 

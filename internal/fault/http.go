@@ -15,6 +15,8 @@ func HTTPStatus(code Code) int {
 		return http.StatusNotFound
 	case MethodNotAllowed:
 		return http.StatusMethodNotAllowed
+	case UpgradeRequired:
+		return http.StatusUpgradeRequired
 	case AlreadyExists:
 		return http.StatusConflict
 	case MessageTooLarge:
