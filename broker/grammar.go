@@ -29,6 +29,7 @@ const (
 	rootAgent   = "agent."
 	rootStatus  = "status.agent."
 	rootLive    = "live."
+	rootRetry   = "retry." // what a durable place is to get once more; no service may use it
 )
 
 // ParseToken returns s as a Token, or fault.InvalidID.
@@ -80,6 +81,14 @@ func AgentSubject(a Token) Subject { return Subject(rootAgent + string(a)) }
 
 // StatusSubject is where changes of an agent's status are announced.
 func StatusSubject(a Token) Subject { return Subject(rootStatus + string(a)) }
+
+// RetrySubject is where a stored message is published once more for the one consumer that gave it up.
+func (s Stream) RetrySubject(consumer string) Subject {
+	if s == Inboxes {
+		return Subject(rootRetry + rootAgent + consumer)
+	}
+	return Subject(rootRetry + rootChannel + consumer)
+}
 
 // Live is where the stored copy of what was published on s appears, with its sequence in the headers.
 func (s Subject) Live() Subject { return Subject(rootLive) + s }

@@ -116,6 +116,20 @@ func DecodeLive(m *nats.Msg) (msg Stored, previous uint64, err error) {
 	return msg, previous, err
 }
 
+// Get returns one stored message, or fault.NotFound when the stream does not hold it.
+func (c *Conn) Get(ctx context.Context, s Stream, seq uint64) (Stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	m, err := c.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+string(s), fmt.Appendf(nil, `{"seq":%d}`, seq))
+	if err != nil {
+		return Stored{}, unreadable(ReadRequest{Stream: s}, err)
+	}
+	if m.Header.Get("Status") == "404" {
+		return Stored{}, fault.New(fault.NotFound, "The message %d is no longer stored.", seq)
+	}
+	return decodeStored(m)
+}
+
 // Last returns the sequence of the newest message on a subject, 0 when there is none.
 func (c *Conn) Last(ctx context.Context, s Stream, subject Subject) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -17,9 +17,14 @@ type Stream string
 
 // The streams. Channels and inboxes have one each, so that a busy channel never pushes a waiting direct message out.
 const (
-	Channels Stream = "CHANNELS" // what is published on channel.>
-	Inboxes  Stream = "INBOXES"  // what is published on agent.>
+	Channels    Stream = "CHANNELS"    // what is published on channel.>
+	Inboxes     Stream = "INBOXES"     // what is published on agent.>
+	DeadLetters Stream = "DEADLETTERS" // the server's notices of messages that were delivered too often
 )
+
+// deadLetterNotices is where the server says that it gives a message up. A stream keeps them, so that nobody has to be
+// listening when it happens.
+const deadLetterNotices = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 
 // StateBucket holds what the nodes share about a tenant's agents: presence, status, inbox positions.
 const StateBucket = "state"
@@ -28,13 +33,18 @@ const StateBucket = "state"
 const markerTTL = time.Minute
 
 func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
+	if s == DeadLetters {
+		return jetstream.StreamConfig{
+			Name: string(s), Subjects: []string{deadLetterNotices}, Storage: jetstream.FileStorage, MaxAge: c.cfg.Retention, AllowDirect: true,
+		}
+	}
 	root := rootChannel
 	if s == Inboxes {
 		root = rootAgent
 	}
 	return jetstream.StreamConfig{
 		Name:       string(s),
-		Subjects:   []string{root + ">"},
+		Subjects:   []string{root + ">", rootRetry + root + ">"},
 		Storage:    jetstream.FileStorage,
 		MaxAge:     c.cfg.Retention,
 		Duplicates: min(c.cfg.Dedupe, c.cfg.Retention),

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"parley/broker"
 	"parley/channels"
@@ -18,7 +20,18 @@ type terms struct {
 	channel broker.Name // "" for direct messages only
 	since   channels.Since
 	quiet   bool // leave out what this agent itself sends
+
+	explicit      bool // what is delivered waits for an ACK
+	durable       broker.Token
+	wait          time.Duration
+	maxDeliveries int
 }
+
+// The bounds on what a client may ask for when it acknowledges by itself.
+const (
+	maxWaitSeconds = 3600
+	maxDeliveries  = 100
+)
 
 func readTerms(q url.Values) (t terms, err error) {
 	if s := q.Get("since"); s != "" {
@@ -33,7 +46,48 @@ func readTerms(q url.Values) (t terms, err error) {
 	default:
 		return t, fault.New(fault.InvalidFormat, "echo is true or false.")
 	}
-	return t, nil
+	return t, t.readExplicit(q)
+}
+
+// readExplicit reads the terms of explicit acknowledgement.
+func (t *terms) readExplicit(q url.Values) (err error) {
+	switch q.Get("ack") {
+	case "", "none":
+	case "explicit":
+		t.explicit = true
+	default:
+		return fault.New(fault.InvalidFormat, "ack is explicit or none.")
+	}
+	for _, name := range []string{"durable", "ack_wait", "max_deliveries"} {
+		if q.Get(name) != "" && !t.explicit {
+			return fault.New(fault.InvalidFormat, "%s needs ack=explicit.", name)
+		}
+	}
+	if s := q.Get("durable"); s != "" {
+		if t.durable, err = broker.ParseToken(s); err != nil {
+			return err
+		}
+	}
+	seconds, err := bounded(q, "ack_wait", maxWaitSeconds)
+	t.wait = time.Duration(seconds) * time.Second
+	if err != nil {
+		return err
+	}
+	t.maxDeliveries, err = bounded(q, "max_deliveries", maxDeliveries)
+	return err
+}
+
+// bounded returns a number from 1 to limit, 0 when the query does not have it.
+func bounded(q url.Values, name string, limit int) (int, error) {
+	s := q.Get(name)
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > limit {
+		return 0, fault.New(fault.InvalidFormat, "%s is a number from 1 to %d.", name, limit)
+	}
+	return n, nil
 }
 
 // accept subscribes, then upgrades: what is published from the moment the client sees its connection open on, it gets.
@@ -52,20 +106,12 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 	if err != nil {
 		return err
 	}
-	c := &connection{dialect: d, grant: g, space: space, home: t.channel, quiet: t.quiet}
-	if c.inbox, err = space.SubscribeInbox(ctx, g.Agent); err != nil {
+	c := &connection{dialect: d, grant: g, space: space, terms: t}
+	if err := c.prepare(ctx); err != nil {
 		c.close()
 		return err
 	}
-	if t.channel != "" {
-		sub, err := space.Subscribe(ctx, c.address(t.channel), c.options())
-		if err != nil {
-			c.close()
-			return err
-		}
-		c.subs = append(c.subs, subscription{t.channel, sub})
-	}
-	err = d.set.Accept(w, r, ws.Options{Origins: d.origins, Subprotocol: offered(r)}, func(conn *ws.Conn) { c.serve(conn, t.since) })
+	err = d.set.Accept(w, r, ws.Options{Origins: d.origins, Subprotocol: offered(r)}, c.serve)
 	if err != nil {
 		c.close()
 		return handshakeFault(err)

@@ -30,17 +30,19 @@ type connection struct {
 	space   *channels.Space
 	present *channels.Presence
 
-	home  broker.Name // where messages without an address go; "" for nowhere
-	quiet bool
-	inbox *channels.Subscription
+	terms terms
+	inbox place
 	subs  []subscription // few, so that looking through them is fastest
 
 	unacked chan struct{} // holds a token for each message on its way; made at the first one
 }
 
+// place is what a connection has in an address.
+type place interface{ Close() }
+
 type subscription struct {
 	name broker.Name
-	sub  *channels.Subscription
+	place
 }
 
 func (c *connection) address(n broker.Name) channels.Address {
@@ -48,22 +50,76 @@ func (c *connection) address(n broker.Name) channels.Address {
 }
 
 func (c *connection) options() channels.SubscribeOptions {
-	return channels.SubscribeOptions{Agent: c.grant.Agent, Quiet: c.quiet}
+	return channels.SubscribeOptions{Agent: c.grant.Agent, Quiet: c.terms.quiet}
+}
+
+// prepare makes true what the client may rely on from the moment it sees its connection open: that it is online, and that
+// it misses nothing. Places that wait for acknowledgements keep themselves and are opened by serve.
+func (c *connection) prepare(ctx context.Context) error {
+	c.present = c.space.Enter(c.grant.Agent)
+	if c.terms.channel != "" {
+		c.present.Join(c.terms.channel)
+	}
+	if c.terms.explicit {
+		return nil
+	}
+	inbox, err := c.space.SubscribeInbox(ctx, c.grant.Agent)
+	if err != nil {
+		return err
+	}
+	c.inbox = inbox
+	if c.terms.channel == "" {
+		return nil
+	}
+	sub, err := c.space.Subscribe(ctx, c.address(c.terms.channel), c.options())
+	if err != nil {
+		return err
+	}
+	c.subs = append(c.subs, subscription{c.terms.channel, sub})
+	return nil
 }
 
 // serve runs the connection until its socket ends.
-func (c *connection) serve(socket *ws.Conn, since channels.Since) {
+func (c *connection) serve(socket *ws.Conn) {
 	c.socket = socket
 	defer c.close()
 	c.pass = c.dialect.door.Admit(socket, c.grant)
-	c.present = c.space.Enter(c.grant.Agent)
-	for _, s := range c.subs {
-		c.present.Join(s.name)
-		s.sub.Start(c, since)
+	if err := c.begin(); err != nil {
+		c.dialect.log.Warn("a connection's places could not be opened", "tenant", c.grant.Tenant, "agent", c.grant.Agent, "err", err)
+		socket.Close(ws.TryLater, fault.Message(err))
 	}
-	c.inbox.StartInbox(c)
+	c.read()
+}
+
+// begin starts delivery.
+func (c *connection) begin() error {
+	if !c.terms.explicit {
+		for _, s := range c.subs {
+			s.place.(*channels.Subscription).Start(c, c.terms.since)
+		}
+		c.inbox.(*channels.Subscription).StartInbox(c)
+		return nil
+	}
+	inbox, err := c.consume(channels.Address{Tenant: c.grant.Tenant, Agent: c.grant.Agent}, "", channels.Since{})
+	if err != nil {
+		return err
+	}
+	c.inbox = inbox
+	if c.terms.channel == "" {
+		return nil
+	}
+	work, err := c.consume(c.address(c.terms.channel), c.terms.durable, c.terms.since)
+	if err != nil {
+		return err
+	}
+	c.subs = append(c.subs, subscription{c.terms.channel, work})
+	return nil
+}
+
+// read carries out what the client sends, until its socket ends.
+func (c *connection) read() {
 	for {
-		text, kind, err := socket.ReadMessage()
+		text, kind, err := c.socket.ReadMessage()
 		var tooBig *ws.TooBigError
 		switch {
 		case errors.As(err, &tooBig):
@@ -85,7 +141,7 @@ func (c *connection) close() {
 		c.inbox.Close()
 	}
 	for _, s := range c.subs {
-		s.sub.Close()
+		s.Close()
 	}
 	if c.present != nil {
 		c.present.Leave()
@@ -128,6 +184,10 @@ func (c *connection) carryOut(req request) error {
 		return c.status(req)
 	case "auth":
 		return c.renew(req)
+	case "ACK":
+		return c.acknowledge(req)
+	case "NACK":
+		return c.giveBack(req)
 	case "ping":
 		c.answer(encode(newAck(req.ID)))
 		return nil

@@ -61,7 +61,7 @@ func (c *connection) publish(req request) error {
 	if c.dialect.draining.Load() {
 		return fault.New(fault.Draining, "The broker is shutting down; the message was not stored.")
 	}
-	m, err := compose(req, c.grant, c.home)
+	m, err := compose(req, c.grant, c.terms.channel)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (c *connection) named(req request) (broker.Name, error) {
 		return "", err
 	}
 	if n == "" {
-		n = c.home
+		n = c.terms.channel
 	}
 	if n == "" {
 		return "", fault.New(fault.NoDestination, "The frame names no channel_id.")
@@ -45,25 +45,26 @@ func (c *connection) subscribe(req request) error {
 	if i < 0 && len(c.subs) >= maxSubscriptions {
 		return fault.New(fault.LimitExceeded, "A connection has at most %d subscriptions.", maxSubscriptions)
 	}
+	if i >= 0 {
+		c.leave(i)
+	}
+	if c.terms.explicit {
+		return c.subscribeExplicit(req, name, since)
+	}
 	ctx, cancel := c.patience()
 	defer cancel()
 	sub, err := c.space.Subscribe(ctx, c.address(name), c.options())
 	if err != nil {
 		return err
 	}
-	if i >= 0 {
-		c.subs[i].sub.Close()
-		c.subs[i].sub = sub
-	} else {
-		c.subs = append(c.subs, subscription{name, sub})
-		c.present.Join(name)
-	}
+	c.subs = append(c.subs, subscription{name, sub})
+	c.present.Join(name)
 	a := newAck(req.ID)
-	place := sub.Place()
+	start := sub.Place()
 	if since.Set && since.Time.IsZero() {
-		place = min(place, since.Seq)
+		start = min(start, since.Seq)
 	}
-	a.Channel, a.Seq = string(name), &place
+	a.Channel, a.Seq = string(name), &start
 	c.answer(encode(a))
 	sub.Start(c, since)
 	return nil
@@ -86,7 +87,7 @@ func (c *connection) unsubscribe(req request) error {
 }
 
 func (c *connection) leave(i int) {
-	c.subs[i].sub.Close()
+	c.subs[i].Close()
 	c.present.Part(c.subs[i].name)
 	c.subs = slices.Delete(c.subs, i, i+1)
 }

@@ -3,12 +3,14 @@ package ws_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 )
 
@@ -28,7 +30,7 @@ func newSwarm(b *testing.B) *swarm {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.CommandContext(b.Context(), self)
+	cmd := exec.CommandContext(context.Background(), self) // the cleanup below ends it
 	cmd.Env = append(os.Environ(), swarmEnv+"=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -78,20 +80,36 @@ func swarmMain(in io.Reader, out io.Writer) int {
 			}
 			conns = nil
 		}
-		for range n {
-			nc, err := swarmDial(address)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "swarm:", err)
-				return 1
-			}
-			conns = append(conns, nc)
-			if order == "read" {
+		dialed, err := swarmDialAll(address, n)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "swarm:", err)
+			return 1
+		}
+		conns = append(conns, dialed...)
+		if order == "read" {
+			for _, nc := range dialed {
 				go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{nc}) }()
 			}
 		}
 		fmt.Fprintln(out, "done")
 	}
 	return 0
+}
+
+// swarmDialAll upgrades n connections, some at a time, as clients that come back after a failure do.
+func swarmDialAll(address string, n int) ([]net.Conn, error) {
+	const together = 32
+	conns, errs := make([]net.Conn, n), make([]error, together)
+	var dialing sync.WaitGroup
+	for first := range together {
+		dialing.Go(func() {
+			for i := first; i < n && errs[first] == nil; i += together {
+				conns[i], errs[first] = swarmDial(address)
+			}
+		})
+	}
+	dialing.Wait()
+	return conns, errors.Join(errs...)
 }
 
 func swarmDial(address string) (net.Conn, error) {
