@@ -18,8 +18,8 @@ const (
 	RoleWorker  Role = "worker"  // an AI worker that takes requests and answers in sessions
 )
 
-// subjects returns what a role may publish on and subscribe to.
-func (r Role) subjects() (publish, subscribe []string, err error) {
+// Subjects returns what a role may publish on and subscribe to.
+func (r Role) Subjects() (publish, subscribe []string, err error) {
 	switch r {
 	case RoleService, "":
 		return []string{"channel.>", "agent.>"}, []string{"channel.>", "agent.>", "status.>", "_INBOX.>"}, nil
@@ -81,7 +81,7 @@ func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	publish, subscribe, err := body.Role.subjects()
+	publish, subscribe, err := body.Role.Subjects()
 	if err != nil {
 		return err
 	}

@@ -46,9 +46,6 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	defer sub.Close()
 	rung := make(bell, 1)
 	sub.Start(rung, channels.Since{})
-	if !since.Set {
-		since = channels.Since{Set: true, Seq: sub.Place()}
-	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := &lines{w: w, control: http.NewResponseController(w)}
 	if err := out.flush(); err != nil { // the client learns that it is subscribed
@@ -62,12 +59,16 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) follow(ctx context.Context, space *channels.Space, from channels.Address, since channels.Since, place uint64, rung bell, out *lines) {
 	beat := time.NewTicker(tailBeat)
 	defer beat.Stop()
+	asked := since.Set // else nothing that is gone is missed
+	if !asked {
+		since = channels.Since{Set: true, Seq: place}
+	}
 	for {
 		h, err := space.History(ctx, from, since, channels.MaxHistory)
 		if err != nil {
 			return
 		}
-		if h.Gap != nil {
+		if h.Gap != nil && asked {
 			out.add(gapLine(from.Channel, *h.Gap))
 		}
 		for _, m := range h.Messages {
@@ -79,7 +80,7 @@ func (s *Server) follow(ctx context.Context, space *channels.Space, from channel
 		if len(h.Messages) == 0 && !since.Time.IsZero() {
 			h.Last = place // nothing as young as that time lies before it
 		}
-		since = channels.Since{Set: true, Seq: h.Last}
+		since, asked = channels.Since{Set: true, Seq: h.Last}, true
 		if h.More {
 			continue
 		}

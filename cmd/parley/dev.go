@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"parley/admin"
+	"parley/broker"
+	"parley/tenants"
+)
+
+// What `serve --dev` makes.
+const (
+	demoTenant = "demo"
+	demoCreds  = "demo.creds" // in the data directory
+	demoTTL    = 24 * time.Hour
+)
+
+// demo makes a tenant to play with, and prints what to try with it.
+func (cmd *serveCmd) demo(ctx context.Context, c *console, n *node) error {
+	tenant, _, err := n.registry.Create(ctx, tenants.Spec{ID: demoTenant})
+	if err != nil {
+		return err
+	}
+	token := func(agent broker.Token) (string, error) {
+		return n.registry.IssueToken(ctx, tenants.TokenSpec{Tenant: demoTenant, Agent: agent, TTL: demoTTL})
+	}
+	alice, err := token("alice")
+	if err != nil {
+		return err
+	}
+	bob, err := token("bob")
+	if err != nil {
+		return err
+	}
+	creds, err := demoService(n, tenant)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, demoText, host(n.info.Listen[0]), alice, bob, n.info.NATS, creds, c.self, remote{Data: cmd.Data}.again())
+	return err
+}
+
+// demoService writes credentials for a back end into the data directory and returns the file's name.
+func demoService(n *node, tenant tenants.Tenant) (string, error) {
+	publish, subscribe, err := admin.RoleService.Subjects()
+	if err != nil {
+		return "", err
+	}
+	creds, _, err := n.engine.Creds(tenant.Account, broker.CredsRequest{Name: "demo", Publish: publish, Subscribe: subscribe})
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.Abs(filepath.Join(n.cfg.Broker.DataDir, demoCreds))
+	if err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, creds, 0o600)
+}
+
+const demoText = `
+The tenant demo has two agents and a service. Paste this into another terminal:
+
+  HOST=%[1]s
+  ALICE='%[2]s'
+  BOB='%[3]s'
+
+Two agents talk over WebSocket (any client will do):
+
+  npx wscat -c "ws://$HOST/v1/ws?channel_id=general&token=$ALICE"
+  npx wscat -c "ws://$HOST/v1/ws?channel_id=general&token=$BOB"
+  > {"type":"message","content":"hello"}
+
+or over HTTP:
+
+  curl -H "Authorization: Bearer $ALICE" -d '{"content":"hello"}' http://$HOST/v1/channels/general/messages
+  curl -H "Authorization: Bearer $BOB" http://$HOST/v1/channels/general/messages
+
+A back end listens to them with plain NATS:
+
+  nats --server %[4]s --creds %[5]s sub 'channel.>'
+
+An admin looks on, and makes more of everything:
+
+  %[6]s channel tail%[7]s --tenant demo general
+  %[6]s channel publish%[7]s --tenant demo general "hello from the command line"
+  %[6]s tenant create%[7]s acme
+
+`

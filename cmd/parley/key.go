@@ -1,0 +1,53 @@
+package main
+
+import (
+	"time"
+
+	"parley/tenants"
+)
+
+type keyCmd struct {
+	Add    keyAddCmd    `cmd:"" help:"Add a key; tokens signed with it are accepted."`
+	List   keyListCmd   `cmd:"" help:"List a tenant's keys."`
+	Revoke keyRevokeCmd `cmd:"" help:"Refuse tokens signed with a key from now on, also on open connections."`
+}
+
+// printKeys prints keys as a table. What they are made of is not in it.
+func (c *console) printKeys(keys []tenants.Key) error {
+	rows := [][]string{{"KEY", "ALG", "KIND", "STATE", "CREATED", "ISSUER", "AUDIENCE"}}
+	for _, k := range keys {
+		rows = append(rows, []string{k.Kid, string(k.Alg), keyKind(k), keyState(k), when(k.Created), orDash(k.Issuer), orDash(k.Audience)})
+	}
+	return c.table(rows...)
+}
+
+func keyKind(k tenants.Key) string {
+	switch {
+	case k.JWKSURL != "":
+		return k.JWKSURL
+	case k.PublicKey != "" && k.CanSign:
+		return "pair"
+	case k.PublicKey != "":
+		return "public"
+	}
+	return "secret"
+}
+
+func keyState(k tenants.Key) string {
+	switch {
+	case !k.Revoked.IsZero():
+		return "revoked"
+	case !k.Live(time.Now()):
+		return "expired"
+	case !k.NotAfter.IsZero():
+		return "until " + when(k.NotAfter)
+	}
+	return "live"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

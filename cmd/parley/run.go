@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"parley/internal/fault"
+)
+
+// commands is the whole command line: noun, then verb.
+type commands struct {
+	Serve   serveCmd   `cmd:"" help:"Run a broker."`
+	Config  configCmd  `cmd:"" help:"Look at the settings of serve."`
+	Tenant  tenantCmd  `cmd:"" help:"Make, look at and switch off tenants."`
+	Key     keyCmd     `cmd:"" help:"Say which keys sign a tenant's tokens."`
+	Token   tokenCmd   `cmd:"" help:"Issue and inspect tokens of agents and users."`
+	Creds   credsCmd   `cmd:"" help:"Issue NATS credentials of services."`
+	Agent   agentCmd   `cmd:"" help:"Look at a tenant's agents."`
+	Channel channelCmd `cmd:"" help:"Publish to channels, read and follow them."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `A multi-tenant message broker for AI agents and chat.
+
+A setting of serve may stand in a YAML file, in the environment as PARLEY_ and its name, or on the command line; the
+latter count more. "parley config doc" lists them all.
+
+Exit status: ` + exitDoc
+
+// run is the program. It returns the exit status when ctx ends or the command is done.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &console{ctx: ctx, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, self: self()}
+	err := c.dispatch(args)
+	if err == nil || errors.Is(err, context.Canceled) && ctx.Err() != nil { // stopped on purpose
+		return exitOK
+	}
+	c.complain(err)
+	return exitStatus(err)
+}
+
+// leave is what kong's Exit is turned into: --help ends the program, but not without run.
+type leave struct{ status int }
+
+func (c *console) dispatch(args []string) (err error) {
+	defer func() {
+		switch left := recover().(type) {
+		case nil:
+		case leave:
+			if left.status != 0 {
+				err = fault.New(fault.Usage, "Nothing was done.")
+			}
+		default:
+			panic(left)
+		}
+	}()
+	parser, err := kong.New(&commands{},
+		kong.Name("parley"), kong.Description(description), kong.UsageOnError(),
+		kong.Writers(c.stdout, c.stderr),
+		kong.Exit(func(status int) { panic(leave{status}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(helpOf),
+		kong.Resolvers(&sources{getenv: c.getenv}),
+		kong.Bind(c))
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return usage(err)
+	}
+	return command.Run()
+}
+
+// usage turns what kong says of a command line into a fault.
+func usage(err error) error {
+	if fault.CodeOf(err) != fault.Internal {
+		return err
+	}
+	fix := "See: parley --help"
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
+		fix = "See: parley " + strings.TrimPrefix(parse.Context.Selected().FullPath(), "parley ") + " --help"
+	}
+	text := err.Error()
+	return fault.New(fault.Usage, "%s.", strings.ToUpper(text[:1])+text[1:]).WithFix("%s", fix)
+}

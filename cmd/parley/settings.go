@@ -1,0 +1,94 @@
+package main
+
+import (
+	"cmp"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"parley/broker"
+	"parley/frontends"
+	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// settings is everything that can be set about a broker. Each field is a flag; the same name with underscores is its
+// key in the YAML file, and with PARLEY_ before it, in capitals, its variable in the environment.
+type settings struct {
+	Config string `setting:"" placeholder:"FILE" help:"YAML file with further settings."`
+
+	Data        string   `setting:"" default:"./parley-data" placeholder:"DIR" help:"Directory for everything that must survive a restart. Defaults to ./parley-data."`
+	Listen      []string `setting:"" placeholder:"ADDR" help:"Where clients connect; may be repeated. Defaults to :8080, and with --dev to 127.0.0.1:8080, :3001 and :8000."`
+	AdminListen string   `setting:"" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where the admin API and the health checks are. Defaults to 127.0.0.1:8081."`
+	NATSListen  string   `setting:"" name:"nats-listen" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Where services connect with NATS, or off. Defaults to 127.0.0.1:4222."`
+	Dev         bool     `setting:"" help:"Make a tenant demo with tokens and credentials, and print what to try."`
+
+	LogLevel  string `setting:"" enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
+	LogFormat string `setting:"" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
+
+	Retention    time.Duration `setting:"" default:"168h" help:"How long messages are kept. Defaults to 168h."`
+	DedupeWindow time.Duration `setting:"" default:"2m" help:"How long a message id is remembered, so that a repetition is stored once. Defaults to 2m."`
+	MinFree      uint64        `setting:"" default:"67108864" placeholder:"BYTES" help:"Free bytes on the disk under which nothing more is stored. Defaults to 67108864."`
+
+	PingInterval time.Duration `setting:"" default:"30s" help:"How often a client is pinged. Defaults to 30s."`
+	IdleTimeout  time.Duration `setting:"" default:"5m" help:"How long a client may neither speak nor answer pings. Defaults to 5m."`
+	DrainTimeout time.Duration `setting:"" default:"10s" help:"How long clients have to take what is theirs when the broker stops. Defaults to 10s."`
+
+	ClockLeeway  time.Duration `setting:"" default:"10s" help:"How far the clocks of those who issue tokens may be off, at most 30s. Defaults to 10s."`
+	MaxTokenLife time.Duration `setting:"" default:"720h" help:"Tokens that live longer are refused. Defaults to 720h."`
+	PrivateJWKS  bool          `setting:"" name:"private-jwks" help:"Fetch the keys of identity providers also from private and loopback addresses."`
+}
+
+// devListen is where the examples of the published client documents point.
+var devListen = [...]string{"127.0.0.1:8080", "127.0.0.1:3001", "127.0.0.1:8000"}
+
+// effective returns s with the defaults that depend on other settings, or what is wrong with it.
+func (s settings) effective() (settings, error) {
+	switch {
+	case len(s.Listen) == 0 && s.Dev:
+		s.Listen = slices.Clone(devListen[:])
+	case len(s.Listen) == 0:
+		s.Listen = []string{":8080"}
+	}
+	for name, d := range map[string]time.Duration{
+		"retention": s.Retention, "dedupe-window": s.DedupeWindow, "ping-interval": s.PingInterval,
+		"idle-timeout": s.IdleTimeout, "drain-timeout": s.DrainTimeout, "max-token-life": s.MaxTokenLife,
+	} {
+		if d <= 0 {
+			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
+		}
+	}
+	if s.DedupeWindow > s.Retention {
+		return s, fault.New(fault.Usage, "The setting dedupe-window is at most as long as retention.")
+	}
+	s.Data = cmp.Or(s.Data, defaultData)
+	return s, nil
+}
+
+// node returns the settings in the form that the parts of a node take.
+func (s settings) node() nodeConfig {
+	return nodeConfig{
+		Broker: broker.Config{
+			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
+		},
+		Tenants: tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
+		Edge: frontends.Config{
+			Sockets:      ws.Config{PingEvery: s.PingInterval, IdleAfter: s.IdleTimeout},
+			DrainTimeout: s.DrainTimeout,
+		},
+		Listen:      s.Listen,
+		AdminListen: s.AdminListen,
+	}
+}
+
+// logger returns the log that the settings ask for.
+func (s settings) logger(w io.Writer) *slog.Logger {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	opts := &slog.HandlerOptions{Level: levels[s.LogLevel]}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

@@ -1,0 +1,28 @@
+package main
+
+import "parley/admin"
+
+type tenantShowCmd struct {
+	remote
+	asJSON
+	ID string `arg:"" help:"Id of the tenant."`
+}
+
+// Run prints one tenant.
+func (cmd *tenantShowCmd) Run(c *console) error {
+	return cmd.with(c, func(client *admin.Client) error {
+		t, err := client.Tenant(c.ctx, cmd.ID)
+		if err != nil {
+			return err
+		}
+		if cmd.JSON {
+			return c.printJSON(t)
+		}
+		err = c.table([]string{"Tenant:", string(t.ID)}, []string{"Name:", t.Name}, []string{"State:", string(t.State)},
+			[]string{"Created:", when(t.Created)}, []string{"Account:", string(t.Account)}, []string{""})
+		if err != nil {
+			return err
+		}
+		return c.printKeys(t.Keys)
+	})
+}
