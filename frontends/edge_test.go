@@ -221,6 +221,7 @@ func TestConversation(t *testing.T) {
 		{`nonsense`, "ERROR:INVALID_FORMAT"},
 		{`{"id":"s8","type":"status","status":"asleep"}`, "ERROR:s8"},
 		{`{"id":"s9","type":"ACK"}`, "ERROR:s9"},
+		{`{"id":"s10"}`, "ERROR:s10"},
 	} {
 		ann.send(tt.text)
 		f := ann.expect(tt.want)[tt.want]
@@ -339,7 +340,7 @@ func TestPublishAndReadOverHTTP(t *testing.T) {
 		}
 		return resp.StatusCode, f
 	}
-	const message = `{"id":"m1","type":"message","content":"over HTTP"}`
+	const message = `{"id":"m1","content":"over HTTP"}`
 	if status, f := do("POST", "/v1/channels/news/messages", message); status != 201 || f["type"] != "ACK" || f["seq"] != 1.0 {
 		t.Fatalf("%d %v", status, f)
 	}

@@ -172,6 +172,8 @@ func (c *connection) handle(text []byte) {
 
 func (c *connection) carryOut(req request) error {
 	switch req.Type {
+	case "":
+		return fault.New(fault.InvalidFormat, "The frame has no type.")
 	case "subscribe":
 		return c.subscribe(req)
 	case "unsubscribe":

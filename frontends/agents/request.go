@@ -15,7 +15,7 @@ import (
 // request is one frame from a client, as far as every kind of frame has it in common.
 type request struct {
 	ID      string // "" when the client gave none
-	Type    string
+	Type    string // "" when the client gave none
 	Members []rawjson.Member // all of the frame
 }
 
@@ -36,13 +36,8 @@ func decode(text []byte) (request, error) {
 	case idErr != nil:
 		return req, idErr
 	}
-	var ok bool
-	if req.Type, ok, err = req.text("type"); err != nil {
-		return req, err
-	} else if !ok {
-		return req, fault.New(fault.InvalidFormat, "The frame has no type.")
-	}
-	return req, nil
+	req.Type, _, err = req.text("type")
+	return req, err
 }
 
 func (r *request) readID() error {

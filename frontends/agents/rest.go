@@ -12,6 +12,7 @@ import (
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/internal/rawjson"
 	"parley/tenants"
 )
 
@@ -108,6 +109,10 @@ func (d *Dialect) Publish(w http.ResponseWriter, r *http.Request, g *tenants.Gra
 	}
 	if _, ok := req.member("target"); ok {
 		return fault.New(fault.InvalidFormat, "A message to a channel has no target.")
+	}
+	if req.Type == "" { // there is nothing else that one could post here
+		req.Type = "message"
+		req.Members = append(req.Members, rawjson.Member{Name: "type", Value: jsontext.Value(`"message"`)})
 	}
 	m, err := compose(req, g, name)
 	if err != nil {
