@@ -14,8 +14,8 @@ import (
 
 // request is one frame from a client, as far as every kind of frame has it in common.
 type request struct {
-	ID      string // "" when the client gave none
-	Type    string // "" when the client gave none
+	ID      string           // "" when the client gave none
+	Type    string           // "" when the client gave none
 	Members []rawjson.Member // all of the frame
 }
 
