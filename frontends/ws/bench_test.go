@@ -71,6 +71,29 @@ func benchmarkFanout(b *testing.B, conns []*ws.Conn, size, batch int) {
 	reportCPU(b, cpu(b)-before, "delivery")
 }
 
+// BenchmarkReceive reads small messages of one busy publisher.
+func BenchmarkReceive(b *testing.B) {
+	read := make(chan struct{})
+	e := newEdge(b, edgeConfig{handle: func(c *ws.Conn) error {
+		defer close(read)
+		for range b.N {
+			if msg, _, err := c.ReadMessage(); err != nil || len(msg) != floodSize {
+				return fmt.Errorf("message of %d bytes, %w", len(msg), err)
+			}
+		}
+		return nil
+	}})
+	s := newSwarm(b)
+	before := cpu(b)
+	b.ResetTimer()
+	s.do("flood %s 1 %d", e.Listener.Addr(), b.N)
+	<-read
+	reportCPU(b, cpu(b)-before, "message")
+	if err := receive(b, e.ended); err != nil {
+		b.Error(err)
+	}
+}
+
 // BenchmarkHandshake upgrades requests on new TCP connections.
 func BenchmarkHandshake(b *testing.B) {
 	e := newEdge(b, edgeConfig{})
@@ -97,7 +120,7 @@ func BenchmarkHandshake(b *testing.B) {
 // BenchmarkIdle reports the resident memory of one connection that has nothing to do, out of 5,000.
 func BenchmarkIdle(b *testing.B) {
 	const idle = 5000
-	for range b.N {
+	for i := range b.N {
 		e := newEdge(b, edgeConfig{})
 		s := newSwarm(b)
 		before := resident(b)
@@ -105,7 +128,9 @@ func BenchmarkIdle(b *testing.B) {
 		for range idle {
 			receive(b, e.conns)
 		}
-		b.ReportMetric(float64(resident(b)-before)/idle/1024, "KiB/conn")
+		if i == 0 { // later rounds use the stacks of the first again
+			b.ReportMetric(float64(resident(b)-before)/idle/1024, "KiB/conn")
+		}
 		s.do("hang")
 	}
 }

@@ -49,6 +49,7 @@ func (c *Conn) ReadMessage() ([]byte, Kind, error) {
 	}
 	if !c.Pending() { // it may be long until the next message
 		c.releaseMessage()
+		c.awaitInput()
 	}
 	typ, r, err := c.peer.Reader(context.Background())
 	if err != nil {

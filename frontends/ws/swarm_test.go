@@ -2,6 +2,7 @@ package ws_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 
 // swarmEnv makes the test binary the other end of a benchmark's connections, so that only our end is measured.
 const swarmEnv = "PARLEY_WS_SWARM"
+
+// floodSize is the size of the messages that a flood consists of.
+const floodSize = 128
 
 // swarm is that process.
 type swarm struct {
@@ -65,14 +69,15 @@ func (s *swarm) do(order string, args ...any) {
 }
 
 // swarmMain carries out the orders "dial address n" (connect and stay silent), "read address n" (connect and read for
-// ever) and "hang" (reset all connections), until its input ends. It returns the exit status.
+// ever), "flood address 1 messages" (connect and send) and "hang" (reset all connections), until its input ends. It returns
+// the exit status.
 func swarmMain(in io.Reader, out io.Writer) int {
 	var conns []net.Conn
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		var order, address string
-		var n int
-		_, _ = fmt.Sscan(lines.Text(), &order, &address, &n) // what is missing is not needed
+		var n, messages int
+		_, _ = fmt.Sscan(lines.Text(), &order, &address, &n, &messages) // what is missing is not needed
 		if order == "hang" {
 			for _, nc := range conns {
 				_ = nc.(*net.TCPConn).SetLinger(0)
@@ -90,6 +95,9 @@ func swarmMain(in io.Reader, out io.Writer) int {
 			for _, nc := range dialed {
 				go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{nc}) }()
 			}
+		}
+		for ; messages > 0; messages -= 100 {
+			_, _ = conns[len(conns)-1].Write(bytes.Repeat(text(string(make([]byte, floodSize))), min(messages, 100))) // or the benchmark hangs
 		}
 		fmt.Fprintln(out, "done")
 	}

@@ -22,35 +22,48 @@ func (w *wire) Read(p []byte) (int, error) {
 	c := (*Conn)(w)
 	n, err := c.readSome(p)
 	c.received += int64(n)
-	switch {
-	case err != nil:
-		c.readErr = err
-	case c.ceiling != 0 && c.received > c.ceiling:
+	if err == nil && c.ceiling != 0 && c.received > c.ceiling {
 		c.Close(PolicyViolation, "message in too many fragments")
-		c.readErr = errFragments
+		err = errFragments
 	}
-	return n, c.readErr
+	if err != nil {
+		c.readErr = err
+	}
+	return n, err
 }
 
 func (c *Conn) readSome(p []byte) (int, error) {
-	if len(c.in) > 0 {
+	switch {
+	case len(c.in) > 0:
 		n := copy(p, c.in)
 		c.in = c.in[n:]
 		if len(c.in) == 0 {
 			c.releaseInput()
 		}
 		return n, nil
-	}
-	if c.raw == nil {
+	case c.readErr != nil:
+		return 0, c.readErr
+	case c.raw == nil:
 		return c.net.Read(p)
 	}
-	c.dst, c.dstN, c.readErr = p, 0, nil
+	c.dst, c.dstN = p, 0
 	err := c.raw.Read(c.fill)
 	c.dst = nil
 	if err == nil {
 		err = c.readErr
 	}
 	return c.dstN, err
+}
+
+// awaitInput waits until there is something for the library to read. It could wait for itself, but so deep in calls that
+// every idle connection would hold twice the stack. TLS has no such way.
+func (c *Conn) awaitInput() {
+	if c.raw == nil || c.readErr != nil {
+		return
+	}
+	if err := c.raw.Read(c.fill); err != nil {
+		c.readErr = err
+	}
 }
 
 // readAttempt reads once, into dst or, if that is small, into a chunk. It reports false, so that the runtime's poller
