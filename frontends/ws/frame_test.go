@@ -52,10 +52,9 @@ func parseFrame(t testing.TB, b []byte) (frame, []byte) {
 	}
 	f := frame{first: b[0], masked: b[1]&0x80 != 0}
 	n, b := uint64(b[1]&0x7f), b[2:]
-	switch least := uint64(0); n {
+	switch n {
 	case 126, 127:
-		width := 2
-		least = 126
+		width, least := 2, uint64(126)
 		if n == 127 {
 			width, least = 8, 1<<16
 		}

@@ -137,12 +137,14 @@ func (c *Conn) pingDue(t int64) bool {
 	return true
 }
 
-// onPing counts the peer's pings. The library answers them.
+// onPing counts the peer's pings, and lets the library answer them unless they are too many.
 func (c *Conn) onPing(context.Context, []byte) bool {
-	if c.pings.add(c.set.cfg.Now()) > c.set.cfg.PingsPerSecond {
-		c.Close(PolicyViolation, fmt.Sprintf("more than %d pings a second", c.set.cfg.PingsPerSecond))
+	if c.pings.add(c.set.cfg.Now()) <= c.set.cfg.PingsPerSecond {
+		return true
 	}
-	return true
+	c.Close(PolicyViolation, fmt.Sprintf("more than %d pings a second", c.set.cfg.PingsPerSecond))
+	c.releaseInput() // there may be thousands more in it
+	return false
 }
 
 func (c *Conn) onPong(context.Context, []byte) { c.keep.heard.Store(c.set.clock.Load()) }

@@ -3,8 +3,10 @@ package ws_test
 import (
 	"bytes"
 	"errors"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/frontends/ws"
 )
@@ -172,4 +174,32 @@ func TestPeerThatVanishes(t *testing.T) {
 	if !ok || why.Code != ws.Abnormal || why.ByPeer || why.Err == nil {
 		t.Errorf("handler got %v", why)
 	}
+}
+
+// FuzzPeer lets a peer send anything: the connection ends without a panic, and whatever it was told is whole frames with
+// nothing behind a close frame.
+func FuzzPeer(f *testing.F) {
+	f.Add(append(text("hello"), closing(ws.Normal, "bye")...))
+	f.Add(append(masked(0x01, "a"), append(masked(0x89, "p"), masked(0x80, "b")...)...))
+	f.Add([]byte("\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xffmaskand"))
+	f.Add([]byte("\xc1\x80abcd"))
+	e := newEdge(f, edgeConfig{Config: ws.Config{CloseWithin: time.Second}, handle: echo})
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		p := e.dial(t, stream...)
+		if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		for closed := false; ; {
+			first, _, err := readFrame(p.r)
+			if err != nil { // the end, or a reset as the stream may go on behind its end
+				break
+			}
+			if closed || first != 0x81 && first != 0x88 && first != 0x8a {
+				t.Fatalf("frame %#x, behind a close frame: %t", first, closed)
+			}
+			closed = first == 0x88
+		}
+		receive(t, e.conns)
+		receive(t, e.ended)
+	})
 }

@@ -177,47 +177,44 @@ func sendNumbered(t *testing.T, c *ws.Conn, sender, n int) {
 }
 
 func TestSlowPeerIsCutOffAtTheBound(t *testing.T) {
-	e := newEdge(t, edgeConfig{Options: ws.Options{QueueBytes: 64 << 10}, sendBuffer: 4 << 10})
+	const bound = 64 << 10
+	e := newEdge(t, edgeConfig{Options: ws.Options{QueueBytes: bound}, sendBuffer: 4 << 10})
 	p := e.dialSmall(t, 4<<10)
 	c := receive(t, e.conns)
 	sent, slow := 0, 0
-	for range 100_000 {
-		err := c.Send(numbered(0, sent, 1000))
-		if b := c.Backlog(); b > 64<<10+len(numbered(0, sent, 1000)) {
+	for c.Closed() == nil {
+		var piece []byte // of several frames, in one of which the connection will be cut off
+		for _, size := range []int{1000, 10, 3000} {
+			piece = append(piece, numbered(0, sent, size)...)
+			sent++
+		}
+		if errors.Is(c.Send(piece), ws.ErrSlow) {
+			slow++
+		}
+		if b := c.Backlog(); b > bound+len(piece) {
 			t.Fatalf("%d bytes are queued", b)
 		}
-		if errors.Is(err, ws.ErrSlow) {
-			slow++
-			continue
-		}
-		if errors.Is(err, ws.ErrClosed) {
-			break
-		}
-		sent++
 	}
-	if slow != 1 {
-		t.Errorf("%d sends were told that the peer is slow, want 1", slow)
+	if err := c.Send(numbered(0, sent, 1)); !errors.Is(err, ws.ErrClosed) || slow != 1 {
+		t.Errorf("ErrSlow %d times, then %v", slow, err)
 	}
 	why, ok := errors.AsType[*ws.CloseError](receive(t, e.ended)) // at once: the peer has not read yet
 	if !ok || why.Code != ws.TryLater || !errors.Is(why, ws.ErrSlow) {
 		t.Errorf("handler got %v", why)
 	}
 	seen := checker{next: map[int]int{}}
-	for {
-		first, payload := p.next()
-		if first == 0x88 {
-			if code := ws.Code(binary.BigEndian.Uint16([]byte(payload))); code != ws.TryLater || payload[2:] != "slow consumer; resume with since" {
-				t.Errorf("closed with %d %q", code, payload[2:])
-			}
-			break
-		}
+	first, payload := p.next()
+	for ; first != 0x88; first, payload = p.next() {
 		seen.see(t, first, payload)
+	}
+	if code := ws.Code(binary.BigEndian.Uint16([]byte(payload))); code != ws.TryLater || payload[2:] != "slow consumer; resume with since" {
+		t.Errorf("closed with %d %q", code, payload[2:])
 	}
 	if got := seen.next[0]; got == 0 || got >= sent {
 		t.Errorf("%d of %d messages came before the end", got, sent)
 	}
-	if _, err := io.ReadAll(p.r); err != nil {
-		t.Error(err)
+	if rest, err := io.ReadAll(p.r); err != nil || len(rest) != 0 {
+		t.Errorf("behind the close frame: %d bytes, %v", len(rest), err)
 	}
 	if c.Flushed() >= c.Queued() {
 		t.Errorf("flushed %d of %d, though messages were dropped", c.Flushed(), c.Queued())
@@ -225,19 +222,22 @@ func TestSlowPeerIsCutOffAtTheBound(t *testing.T) {
 }
 
 func TestSlowPeerThatNeverReadsIsGivenUp(t *testing.T) {
-	e := newEdge(t, edgeConfig{
-		Config:     ws.Config{CloseWithin: time.Millisecond},
-		Options:    ws.Options{QueueBytes: 64 << 10, SlowCode: 4030, SlowReason: "slow"},
-		sendBuffer: 4 << 10,
-	})
-	e.dialSmall(t, 4<<10)
-	c := receive(t, e.conns)
-	for c.Send(numbered(0, 0, 1000)) == nil {
+	for _, overTLS := range []bool{false, true} {
+		e := newEdge(t, edgeConfig{
+			Config:     ws.Config{CloseWithin: time.Millisecond},
+			Options:    ws.Options{QueueBytes: 64 << 10, SlowCode: 4030, SlowReason: "slow"},
+			sendBuffer: 4 << 10,
+			tls:        overTLS,
+		})
+		e.dialAny(t, overTLS)
+		c := receive(t, e.conns)
+		for c.Send(numbered(0, 0, 1000)) == nil {
+		}
+		if why := c.Closed(); why.Code != 4030 || why.Reason != "slow" || !errors.Is(why, ws.ErrSlow) {
+			t.Errorf("closed with %v", why)
+		}
+		await(t, "the connection gone", func() bool { return e.set.Len() == 0 })
 	}
-	if why := c.Closed(); why.Code != 4030 || why.Reason != "slow" {
-		t.Errorf("closed with %v", why)
-	}
-	await(t, "the connection gone", func() bool { return e.set.Len() == 0 })
 }
 
 func TestCountersMeetWhenAllIsTaken(t *testing.T) {
