@@ -35,7 +35,7 @@ type world struct {
 	drain    func()
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: broker.ListenOff}, log)
@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) token(t *testing.T, spec tenants.TokenSpec) string {
+func (w *world) token(t testing.TB, spec tenants.TokenSpec) string {
 	t.Helper()
 	token, err := w.registry.IssueToken(t.Context(), spec)
 	if err != nil {
