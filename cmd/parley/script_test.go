@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary stand in for parley when a script runs it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"parley": main})
+}
+
+// patience is how long a script waits for something that will come.
+const patience = 30 * time.Second
+
+// TestScripts runs the command line as people and scripts do, against real servers. In a script, `ready DIR` waits for
+// the server on that data directory, `grab VAR` takes the last output into a variable, `await FILE TEXT` waits for a
+// text to appear in a file, and `exits STATUS COMMAND…` is exec for a command that has to end with that status.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": ready, "grab": grab, "await": await, "exits": exits,
+		},
+	})
+}
+
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ready DIR")
+	}
+	file := filepath.Join(ts.MkAbs(args[0]), "admin.url")
+	poll(ts, "the server on "+args[0], func() error {
+		url, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		resp, err := http.Get(strings.TrimSpace(string(url)) + "/readyz")
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
+	})
+}
+
+func grab(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: grab VAR")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE TEXT")
+	}
+	poll(ts, args[1], func() error {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && !strings.Contains(string(b), args[1]) {
+			err = errors.New("it is not there: " + string(b))
+		}
+		return err
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND…")
+	}
+	status := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		status = exit.ExitCode()
+	}
+	if args[0] != strconv.Itoa(status) {
+		ts.Fatalf("exit status %d, want %s", status, args[0])
+	}
+}
+
+func poll(ts *testscript.TestScript, what string, done func() error) {
+	deadline := time.Now().Add(patience)
+	for {
+		err := done()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited in vain for %s: %v", what, err)
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks
+	}
+}
