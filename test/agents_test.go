@@ -192,8 +192,8 @@ func TestCredentialMayStandInThreePlaces(t *testing.T) {
 	token := acme.token("alice")
 	for name, header := range map[string]http.Header{
 		"header":                     {"Authorization": {"Bearer " + token}},
-		"subprotocol":                {"Sec-WebSocket-Protocol": {"base64url.bearer.parley." + encode(token)}},
-		"subprotocol beside another": {"Sec-WebSocket-Protocol": {"chat, base64url.bearer.parley." + encode(token)}},
+		"subprotocol":                {"Sec-Websocket-Protocol": {"base64url.bearer.parley." + encode(token)}},
+		"subprotocol beside another": {"Sec-Websocket-Protocol": {"chat", "base64url.bearer.parley." + encode(token)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, res := rig.TryDial(t, acme.Addr(), "/v1/ws?channel_id=general", header)

@@ -27,7 +27,9 @@ var badRequests = []badRequest{
 	{"the metrics", "GET", "/metrics", "", 404, nothingHere},
 	{"half of the long path", "GET", "/v1/ws/tenant/acme/agent/alice", "", 404, nothingHere},
 	{"the long path with more", "GET", "/v1/ws/tenant/acme/agent/alice/channel/general/x", "", 404, nothingHere},
-	{"the socket without an upgrade", "GET", "/v1/ws?channel_id=general", "", 426, refusal{"INVALID_FORMAT", "?"}},
+	{"the socket without an upgrade", "GET", "/v1/ws?channel_id=general", "", 426, refusal{
+		"UPGRADE_REQUIRED", `The endpoint takes WebSocket connections only: WebSocket protocol violation: Connection header "" does not contain Upgrade.`,
+	}},
 	{"POST to the socket", "POST", "/v1/ws", "{}", 405, refusal{"METHOD_NOT_ALLOWED", "The endpoint does not take POST."}},
 	{"DELETE an agent", "DELETE", "/v1/agents/alice", "", 405, refusal{"METHOD_NOT_ALLOWED", "The endpoint does not take DELETE."}},
 	{"PUT a message", "PUT", "/v1/channels/general/messages", "{}", 405, refusal{"METHOD_NOT_ALLOWED", "The endpoint does not take PUT."}},
@@ -87,11 +89,15 @@ func TestBadQueries(t *testing.T) {
 		{[]string{"channel_id", "general", "since", "yesterday"}, badSince},
 		{[]string{"channel_id", "general", "since", "-1"}, badSince},
 		{[]string{"channel_id", "general", "since", "1.5"}, badSince},
-		{[]string{"since", "5"}, refusal{"INVALID_FORMAT", ""}},
+		{[]string{"since", "5"}, refusal{"INVALID_FORMAT", "since needs a channel_id."}},
 		{[]string{"channel_id", "general", "echo", "maybe"}, refusal{"INVALID_FORMAT", "echo is true or false."}},
-		{[]string{"channel_id", "general", "ack", "sometimes"}, refusal{"INVALID_FORMAT", ""}},
-		{[]string{"channel_id", "general", "durable", "a b"}, refusal{"INVALID_ID", ""}},
-		{[]string{"durable", "d"}, refusal{"INVALID_FORMAT", ""}},
+		{[]string{"channel_id", "general", "ack", "sometimes"}, refusal{"INVALID_FORMAT", "ack is explicit or none."}},
+		{[]string{"channel_id", "general", "durable", "d"}, refusal{"INVALID_FORMAT", "durable needs ack=explicit."}},
+		{[]string{"channel_id", "general", "ack", "explicit", "durable", "a b"}, badTarget},
+		{[]string{"channel_id", "general", "ack_wait", "5"}, refusal{"INVALID_FORMAT", "ack_wait needs ack=explicit."}},
+		{[]string{"channel_id", "general", "ack", "explicit", "ack_wait", "0"}, refusal{"INVALID_FORMAT", "ack_wait is a number from 1 to 3600."}},
+		{[]string{"channel_id", "general", "ack", "explicit", "ack_wait", "soon"}, refusal{"INVALID_FORMAT", "ack_wait is a number from 1 to 3600."}},
+		{[]string{"channel_id", "general", "ack", "explicit", "max_deliveries", "101"}, refusal{"INVALID_FORMAT", "max_deliveries is a number from 1 to 100."}},
 	} {
 		t.Run(strings.Join(c.query, " "), func(t *testing.T) {
 			query := append([]string{"token", token}, c.query...)

@@ -178,7 +178,7 @@ func (k keyring) badTokens() []badToken {
 		// claims
 		{"payload no JSON", claims("hello"), 401, noClaims},
 		{"payload a list", claims(`["acme"]`), 401, noClaims},
-		{"payload null", claims("null"), 401, noClaims},
+		{"payload null", claims("null"), 401, claim("tenant_id", "is missing")},
 		{"payload cut off", claims(`{"tenant_id":"acme"`), 401, noClaims},
 		{"no claims", claims("{}"), 401, claim("tenant_id", "is missing")},
 		{"tenant_id twice", claims(twice), 401, refusal{"AUTH_FAILED", "A claim of the token occurs twice."}},

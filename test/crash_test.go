@@ -25,8 +25,12 @@ func TestCrashUnderLoad(t *testing.T) {
 		var acks atomic.Int64
 		enough := make(chan struct{})
 		var writing sync.WaitGroup
-		for _, w := range load {
-			s := acme.dial(w.token, w.channel, "echo", "false")
+		sockets := make([]*rig.Socket, writers)
+		for i, w := range load { // all are there before the first one writes
+			sockets[i] = acme.dial(w.token, w.channel, "echo", "false")
+		}
+		for i, w := range load {
+			s := sockets[i]
 			underWay := make(chan struct{}, window)
 			writing.Go(func() { w.write(s, underWay) })
 			writing.Go(func() {
@@ -121,6 +125,9 @@ func (w *writer) retry(t *testing.T, s *rig.Socket) {
 		}
 		s.Send(rig.Frame{"id": id, "type": "message", "content": id})
 		w.book(t, s.Ack(id))
+	}
+	if lastAcked == "" {
+		t.Fatalf("%s was never answered: the test proves nothing", w.agent)
 	}
 	s.Send(rig.Frame{"id": lastAcked, "type": "message", "content": lastAcked})
 	if ack := s.Ack(lastAcked); ack["duplicate"] != true || ack.Seq() != w.acked[lastAcked] {

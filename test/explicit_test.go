@@ -10,15 +10,8 @@ import (
 
 // TestExplicitAck: what is received stays pending until it is acknowledged.
 func TestExplicitAck(t *testing.T) {
-	server := parley.Start(t, rig.Options{})
-	acme := newTenant(t, server, "acme")
-	alice := acme.agent("alice", "", "echo", "false")
-	tell := func(content string) {
-		t.Helper()
-		alice.PublishFrame(rig.Frame{"type": "message", "target": "bob", "content": content})
-	}
-	tell("one")
-	tell("two")
+	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
+	tellBob(t, acme, "one", "two")
 	bob := acme.agent("bob", "", "ack", "explicit")
 	first, second := bob.Message(), bob.Message()
 	if got, want := contents([]rig.Frame{first, second}), []any{"one", "two"}; !reflect.DeepEqual(got, want) {
@@ -30,8 +23,6 @@ func TestExplicitAck(t *testing.T) {
 	bob.Send(rig.Frame{"type": "ACK", "message_id": first.ID()})
 	bob.Settle()
 	bob.Drop()
-	server.Kill() // what is pending waits for the agent, not for the process
-	server.Restart()
 
 	bob = acme.agent("bob", "", "ack", "explicit")
 	again := bob.Message()
@@ -51,6 +42,55 @@ func TestExplicitAck(t *testing.T) {
 	if got := bob.Pending(); len(got) > 0 {
 		t.Errorf("acknowledged, and delivered again: %s", got)
 	}
+}
+
+// TestPendingOutlivesTheBroker: what waits for an ACK waits for the agent, not for the process.
+func TestPendingOutlivesTheBroker(t *testing.T) {
+	server := parley.Start(t, rig.Options{})
+	acme := newTenant(t, server, "acme")
+	tellBob(t, acme, "important")
+	open := func() *rig.Socket { return acme.agent("bob", "", "ack", "explicit", "ack_wait", "1") }
+	id := open().Message().ID()
+	server.Kill()
+	server.Restart()
+	if got := open().Message(); got.ID() != id || got["content"] != "important" || got["redelivered"] == nil {
+		t.Errorf("after a crash: %s", got)
+	}
+}
+
+// tellBob has alice send direct messages to bob.
+func tellBob(t *testing.T, n tenant, contents ...string) {
+	t.Helper()
+	alice := n.agent("alice", "")
+	for _, content := range contents {
+		alice.PublishFrame(rig.Frame{"type": "message", "target": "bob", "content": content})
+	}
+}
+
+// TestBadAcknowledgements answers what was not asked.
+func TestBadAcknowledgements(t *testing.T) {
+	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
+	tellBob(t, acme, "hello")
+	bob := acme.agent("bob", "", "ack", "explicit")
+	id := bob.Message().ID()
+	for _, c := range []struct {
+		frame rig.Frame
+		want  refusal
+	}{
+		{rig.Frame{"type": "ACK"}, refusal{"INVALID_FORMAT", "The frame has no message_id."}},
+		{rig.Frame{"type": "ACK", "message_id": 5}, noString("message_id")},
+		{rig.Frame{"type": "ACK", "message_id": "nonesuch"}, refusal{"NOT_FOUND", `No message "nonesuch" waits for an answer.`}},
+		{rig.Frame{"type": "ACK", "message_id": id, "seq": "x"}, refusal{"INVALID_FORMAT", "seq is the sequence of the message."}},
+		{rig.Frame{"type": "NACK"}, refusal{"INVALID_FORMAT", "The frame has no message_id."}},
+		{rig.Frame{"type": "NACK", "message_id": id, "delay_ms": -1}, refusal{"INVALID_FORMAT", "delay_ms is a number from 0 to 3600000."}},
+		{rig.Frame{"type": "NACK", "message_id": id, "delay_ms": "soon"}, refusal{"INVALID_FORMAT", "delay_ms is a number from 0 to 3600000."}},
+	} {
+		c.frame["id"] = "bad"
+		bob.Send(c.frame)
+		checkError(t, bob.Next(), c.want, true)
+	}
+	bob.Send(rig.Frame{"type": "ACK", "message_id": id})
+	bob.Settle()
 }
 
 // TestDurableSubscription keeps its place while nobody is connected, and shares its work.

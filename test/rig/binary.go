@@ -67,6 +67,6 @@ func (b Binary) Run(t testing.TB, c Command) Result {
 
 // environment keeps what a process needs to run at all, so that nothing of the machine's reaches the broker.
 func environment(more []string) []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "GORACE=halt_on_error=0"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "GORACE=halt_on_error=0 atexit_sleep_ms=0"}
 	return append(env, more...)
 }

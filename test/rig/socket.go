@@ -58,7 +58,11 @@ func TryDial(t testing.TB, addr, path string, header http.Header) (*Socket, Resp
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	conn, res, err := websocket.Dial(ctx, "ws://"+addr+path, &websocket.DialOptions{HTTPHeader: header})
+	// The library wants to know what it has offered, so that it can judge the answer.
+	header = header.Clone()
+	protocols := header.Values("Sec-WebSocket-Protocol")
+	header.Del("Sec-WebSocket-Protocol")
+	conn, res, err := websocket.Dial(ctx, "ws://"+addr+path, &websocket.DialOptions{HTTPHeader: header, Subprotocols: protocols})
 	if err != nil {
 		if res == nil {
 			t.Fatalf("connect to %s: %v", addr, err)
