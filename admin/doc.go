@@ -11,7 +11,8 @@
 //	POST   /admin/v1/tenants                                           NewTenant: 201, or 200 when it exists: tenants.Tenant
 //	GET    /admin/v1/tenants/{tenant}                                  tenants.Tenant
 //	DELETE /admin/v1/tenants/{tenant}                                  204, when everything is erased
-//	POST   /admin/v1/tenants/{tenant}/suspend                          | resume        tenants.Tenant
+//	POST   /admin/v1/tenants/{tenant}/suspend                          tenants.Tenant
+//	POST   /admin/v1/tenants/{tenant}/resume                           tenants.Tenant
 //	GET    /admin/v1/tenants/{tenant}/keys                             Keys
 //	POST   /admin/v1/tenants/{tenant}/keys                             NewKey: 201, or 200 when it exists: tenants.Key
 //	DELETE /admin/v1/tenants/{tenant}/keys/{kid}                       tenants.Key, revoked

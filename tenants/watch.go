@@ -57,7 +57,7 @@ func (r *Registry) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer watch.Stop()
+	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
 	all, err := r.readAll(ctx, watch)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (r *Registry) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer watch.Stop()
+	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
 	all, err := r.readAll(ctx, watch)
 	if err != nil {
 		return err

@@ -39,16 +39,16 @@ func (cmd *channelTailCmd) Run(c *console) error {
 			return client.Tail(c.ctx, cmd.Tenant, cmd.Channel, cmd.Since, func(m jsontext.Value) error { return cmd.each(c, m) })
 		})
 		if c.ctx.Err() != nil {
-			return nil
+			return c.ctx.Err()
 		}
 		if code := fault.CodeOf(err); err != nil && (!reached || code != fault.Unavailable && code != fault.Draining) {
 			return err
 		}
-		c.hint("-- the server is away; waiting for it --")
+		c.hint("-- the server ended the connection; trying again --")
 		select {
 		case <-time.After(tailAgain):
 		case <-c.ctx.Done():
-			return nil
+			return c.ctx.Err()
 		}
 	}
 }

@@ -33,21 +33,24 @@ func self() string {
 	return "parley"
 }
 
+// tell writes to stderr. That it can't is nothing that anybody could be told.
+func (c *console) tell(format string, args ...any) { _, _ = fmt.Fprintf(c.stderr, format, args...) }
+
 // complain says what went wrong, and what to do about it.
 func (c *console) complain(err error) {
 	message, fix := err.Error(), fault.Fix(err)
 	if code := fault.CodeOf(err); code != fault.Internal {
 		message = fault.Message(err)
 	}
-	fmt.Fprintf(c.stderr, "parley: %s\n", printable(message))
+	c.tell("parley: %s\n", printable(message))
 	for line := range strings.Lines(fix) {
-		fmt.Fprintf(c.stderr, "  %s\n", printable(strings.TrimRight(line, "\n")))
+		c.tell("  %s\n", printable(strings.TrimRight(line, "\n")))
 	}
 }
 
 // hint says something to a person that is not the result.
 func (c *console) hint(format string, args ...any) {
-	fmt.Fprintf(c.stderr, format+"\n", args...)
+	c.tell(format+"\n", args...)
 }
 
 // printLine prints a result.

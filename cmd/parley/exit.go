@@ -30,6 +30,7 @@ func exitStatus(err error) int {
 		return exitExists
 	case fault.Unavailable, fault.Draining, fault.OutcomeUnknown, fault.StorageFull, fault.LimitExceeded, fault.RateLimited, fault.SlowConsumer:
 		return exitUnavailable
+	default:
+		return exitFailed
 	}
-	return exitFailed
 }

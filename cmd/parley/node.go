@@ -121,8 +121,8 @@ func (n *node) openEdges() error {
 
 // reachable is a URL with the wildcard address of a listener, which is nobody's, replaced by this machine's.
 func reachable(url string) string {
-	for _, any := range []string{"//[::]:", "//0.0.0.0:"} {
-		url = strings.Replace(url, any, "//127.0.0.1:", 1)
+	for _, wildcard := range []string{"//[::]:", "//0.0.0.0:"} {
+		url = strings.Replace(url, wildcard, "//127.0.0.1:", 1)
 	}
 	return url
 }

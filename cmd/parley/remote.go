@@ -17,8 +17,9 @@ type remote struct {
 
 // client connects to the server. The caller closes it.
 func (r remote) client(c *console) (*admin.Client, error) {
-	url, key, err := r.Server, c.getenv("PARLEY_ADMIN_KEY"), error(nil)
+	url, key := r.Server, c.getenv("PARLEY_ADMIN_KEY")
 	if r.AdminKeyFile != "" {
+		var err error
 		if key, err = admin.ReadKey(r.AdminKeyFile); err != nil {
 			return nil, err
 		}

@@ -105,6 +105,6 @@ func poll(ts *testscript.TestScript, what string, done func() error) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("waited in vain for %s: %v", what, err)
 		}
-		time.Sleep(10 * time.Millisecond) // between two looks
+		<-time.After(10 * time.Millisecond) // between two looks
 	}
 }

@@ -127,6 +127,7 @@ func scalars(n *yaml.Node) (any, error) {
 			all = append(all, v)
 		}
 		return all, nil
+	default:
+		return nil, errors.New("a single value or a list is wanted")
 	}
-	return nil, errors.New("a single value or a list is wanted")
 }

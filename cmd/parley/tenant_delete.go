@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"strings"
 
 	"parley/admin"
@@ -35,7 +34,7 @@ func (cmd *tenantDeleteCmd) Run(c *console) error {
 
 // ask has the user type the tenant's id.
 func (cmd *tenantDeleteCmd) ask(c *console) error {
-	fmt.Fprintf(c.stderr, "This removes the tenant %s and all its messages for good. Type its id to go on: ", cmd.ID)
+	c.tell("This removes the tenant %s and all its messages for good. Type its id to go on: ", cmd.ID)
 	line, _ := bufio.NewReader(c.stdin).ReadString('\n')
 	if strings.TrimSpace(line) != cmd.ID {
 		return fault.New(fault.Usage, "Nothing was deleted.").WithFix("Type the id, or give --yes.")
