@@ -98,6 +98,9 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 	if t.channel == "" && t.since.Set {
 		return fault.New(fault.InvalidFormat, "since needs a channel_id.").WithFix("Direct messages that wait are delivered without it.")
 	}
+	if t.channel == "" && t.durable != "" {
+		return fault.New(fault.InvalidFormat, "durable needs a channel_id.")
+	}
 	if t.channel != "" && !g.MaySubscribe(string(broker.ChannelSubject(t.channel))) {
 		return notAllowed("subscribe to", t.channel)
 	}
