@@ -73,10 +73,12 @@ func (s *Server) inspectToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.tenant(r)
+	// Opening the tenant makes its streams, so that the first thing that the service publishes is stored.
+	space, t, err := s.space(r)
 	if err != nil {
 		return err
 	}
+	defer space.Release()
 	body, err := read[NewCreds](w, r)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ type engine interface {
 	Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error)
 	PutAccount(ctx context.Context, a broker.Account) error
 	EraseAccount(ctx context.Context, a broker.AccountID) error
+	Restore(ctx context.Context, all []broker.Account) error
 	Sync() error
 }
 
@@ -42,7 +43,9 @@ type Registry struct {
 	nextID    int                  // guarded by mu; of listeners
 }
 
-// Open reads all tenants and finishes what a crash has left half done. log may be nil.
+// Open reads all tenants, sees to it that each has its account, and finishes what a crash has left half done. It fails
+// with fault.Unavailable when accounts are there whose tenants are not: the registry has lost a part of itself. log may
+// be nil.
 func Open(ctx context.Context, e *broker.Engine, cfg Config, log *slog.Logger) (*Registry, error) {
 	return open(ctx, e, cfg, log)
 }
@@ -71,8 +74,21 @@ func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registr
 	if err := r.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the registry of tenants: %w", err)
 	}
+	if err := e.Restore(ctx, r.accounts()); err != nil {
+		return nil, err
+	}
 	r.settleAll(ctx)
 	return r, r.load(ctx)
+}
+
+// accounts are those of all tenants, in whatever state.
+func (r *Registry) accounts() (all []broker.Account) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, res := range r.residents {
+		all = append(all, res.tenant.account())
+	}
+	return all
 }
 
 // Get returns a tenant, or fault.NotFound.

@@ -555,6 +555,7 @@ func TestDamagedRecordHarmsNobodyElse(t *testing.T) {
 	e := mustEngine(t, t.TempDir(), broker.ListenOff)
 	r := mustRegistry(t, e)
 	mustCreate(t, r, "acme")
+	// These two have no accounts: of a tenant that has one, losing the record stops the next start.
 	if _, err := r.bucket.Put(t.Context(), "broken", []byte(`{"format":1`)); err != nil {
 		t.Fatal(err)
 	}
@@ -573,6 +574,18 @@ func TestDamagedRecordHarmsNobodyElse(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	}
+}
+
+func TestLostRecordStopsTheStart(t *testing.T) {
+	e := mustEngine(t, t.TempDir(), broker.ListenOff)
+	r := mustRegistry(t, e)
+	mustCreate(t, r, "acme")
+	mustCreate(t, r, "other")
+	if err := r.bucket.Purge(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := open(t.Context(), e, Config{}, nil)
+	wantCode(t, "open", err, fault.Unavailable)
 }
 
 func TestMutationWithoutRunSaysSo(t *testing.T) {

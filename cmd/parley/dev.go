@@ -36,7 +36,7 @@ func (cmd *serveCmd) demo(ctx context.Context, c *console, n *node) error {
 	if err != nil {
 		return err
 	}
-	creds, err := demoService(n, tenant)
+	creds, err := demoService(ctx, n, tenant)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,12 @@ func (cmd *serveCmd) demo(ctx context.Context, c *console, n *node) error {
 }
 
 // demoService writes credentials for a back end into the data directory and returns the file's name.
-func demoService(n *node, tenant tenants.Tenant) (string, error) {
+func demoService(ctx context.Context, n *node, tenant tenants.Tenant) (string, error) {
+	space, err := n.hub.Open(ctx, tenant.ID, tenant.Account) // makes its streams
+	if err != nil {
+		return "", err
+	}
+	defer space.Release()
 	publish, subscribe, err := admin.RoleService.Subjects()
 	if err != nil {
 		return "", err
