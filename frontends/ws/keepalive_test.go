@@ -104,7 +104,7 @@ func TestPeerThatTakesNothingIsCutOff(t *testing.T) {
 	e := newEdge(t, edgeConfig{Config: ws.Config{Now: frozen(), IdleAfter: time.Hour * 1000}, sendBuffer: 4 << 10})
 	p := e.dialSmall(t, 4<<10)
 	c := receive(t, e.conns)
-	if err := c.Send(ws.AppendText(nil, make([]byte, 16<<20))); err != nil { // more than the sockets hold
+	if err := c.Send(ws.AppendText(nil, make([]byte, 1<<20))); err != nil { // more than the sockets hold
 		t.Fatal(err)
 	}
 	for now := noon(); c.Closed() == nil; now = now.Add(time.Minute) { // until the kernel has taken what it will

@@ -45,6 +45,9 @@ func newEdge(t testing.TB, cfg edgeConfig) *edge {
 	if cfg.handle == nil {
 		cfg.handle = discard
 	}
+	if cfg.CloseWithin == 0 {
+		cfg.CloseWithin = patience // a busy machine is no reason to give a peer up
+	}
 	e := &edge{
 		set:     ws.NewSet(cfg.Config),
 		conns:   make(chan *ws.Conn, 10000),

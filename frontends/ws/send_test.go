@@ -84,7 +84,7 @@ func testStream(t *testing.T, overTLS bool) {
 	cfg := edgeConfig{
 		Config: ws.Config{
 			Now: frozen(), PingEvery: time.Second, PingsPerSecond: 1 << 30,
-			StallAfter: time.Hour, IdleAfter: 100 * time.Hour, CloseWithin: patience,
+			StallAfter: time.Hour, IdleAfter: 100 * time.Hour,
 		},
 		Options:    ws.Options{QueueBytes: 8 << 20},
 		sendBuffer: 64 << 10,
@@ -262,7 +262,7 @@ func TestAwaitBacklogEnds(t *testing.T) {
 	e := newEdge(t, edgeConfig{sendBuffer: 4 << 10})
 	p := e.dialSmall(t, 4<<10)
 	c := receive(t, e.conns)
-	if err := c.Send(ws.AppendText(nil, make([]byte, 16<<20))); err != nil {
+	if err := c.Send(ws.AppendText(nil, make([]byte, 2<<20))); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -272,13 +272,13 @@ func TestAwaitBacklogEnds(t *testing.T) {
 	}
 	waiting := make(chan error)
 	go func() { waiting <- c.AwaitBacklog(t.Context(), 0) }()
-	if first, payload := p.next(); first != 0x81 || len(payload) != 16<<20 {
+	if first, payload := p.next(); first != 0x81 || len(payload) != 2<<20 {
 		t.Errorf("frame %#x of %d bytes", first, len(payload))
 	}
 	if err := receive(t, waiting); err != nil {
 		t.Errorf("after the peer has read all: %v", err)
 	}
-	if err := c.Send(ws.AppendText(nil, make([]byte, 16<<20))); err != nil {
+	if err := c.Send(ws.AppendText(nil, make([]byte, 2<<20))); err != nil {
 		t.Fatal(err)
 	}
 	go func() { waiting <- c.AwaitBacklog(t.Context(), 0) }()
