@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"parley/internal/fault"
+	"parley/test/rig"
 )
 
 func TestEveryCodeIsDocumented(t *testing.T) {
@@ -61,6 +63,28 @@ func TestEveryDependencyHasAReason(t *testing.T) {
 		if !strings.Contains(page, "`"+module+"`") {
 			t.Errorf("docs/dependencies.md does not say why %s is needed", module)
 		}
+	}
+}
+
+// TestEverySettingIsDocumented compares the page with what the program says of itself.
+func TestEverySettingIsDocumented(t *testing.T) {
+	r := parley.Run(t, rig.Command{Args: []string{"config", "doc"}})
+	if r.Code != 0 {
+		t.Fatalf("exit %d: %s", r.Code, r.Stderr)
+	}
+	page := read(t, "../docs/configuration.md")
+	settings := regexp.MustCompile(`(?m)^# \$(PARLEY_\w+), (--[\w-]+)\n(\w+):(?: (.*))?$`).FindAllStringSubmatch(r.Stdout, -1)
+	if len(settings) < 10 {
+		t.Errorf("found only %d settings", len(settings))
+	}
+	for _, s := range settings {
+		env, flag, key, value := s[1], s[2], s[3], s[4]
+		if !strings.Contains(page, fmt.Sprintf("| `%s` | `%s` | `%s` | `%s", key, env, flag, value)) {
+			t.Errorf("docs/configuration.md does not have %s, %s, %s, default %s", key, env, flag, value)
+		}
+	}
+	if rows := strings.Count(page, "| `PARLEY_"); rows != len(settings) {
+		t.Errorf("docs/configuration.md has %d settings, parley has %d", rows, len(settings))
 	}
 }
 

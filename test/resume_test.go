@@ -119,3 +119,33 @@ func TestSinceForms(t *testing.T) {
 		})
 	}
 }
+
+// TestGap: what retention has dropped is told, never passed over.
+func TestGap(t *testing.T) {
+	server := parley.Start(t, rig.Options{Args: []string{"--retention", "1s", "--dedupe-window", "1s"}})
+	acme := newTenant(t, server, "acme")
+	alice := acme.agent("alice", "general", "echo", "false")
+	_, first := alice.Publish("first")
+	_, last := alice.Publish("last")
+	for deadline := time.Now().Add(rig.Patience); len(history(t, acme, "general")) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("retention drops nothing")
+		}
+	}
+	server.Kill() // what memory still holds fills a gap
+	server.Restart()
+	bob, subscriber := acme.agent("bob", "general", "since", "0"), acme.agent("bob", "")
+	subscriber.Ask(rig.Frame{"type": "subscribe", "channel_id": "general", "since": first.Seq()})
+	for from, s := range map[uint64]*rig.Socket{first.Seq(): bob, last.Seq(): subscriber} {
+		want := rig.Frame{"type": "GAP", "channel_id": "general", "from": float64(from), "to": float64(last.Seq())}
+		if got := s.Message(); !reflect.DeepEqual(got, want) {
+			t.Errorf("received %s, want %s", got, want)
+		}
+	}
+	acme.agent("alice", "general").Publish("live")
+	for _, s := range []*rig.Socket{bob, subscriber} {
+		if got := s.Message(); got["content"] != "live" {
+			t.Errorf("after the gap came %s", got)
+		}
+	}
+}
