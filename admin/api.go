@@ -130,3 +130,22 @@ type Page struct {
 	Last     uint64           `json:"last"` // the sequence to go on from
 	More     bool             `json:"more"`
 }
+
+// DeadLetters is a part of what a tenant's receivers have not acknowledged in time, oldest first.
+type DeadLetters struct {
+	DeadLetters []DeadLetter `json:"dead_letters"`
+	Last        uint64       `json:"last"` // the number to go on from
+	More        bool         `json:"more"`
+}
+
+// DeadLetter is a message that was delivered as often as its receiver allows and never acknowledged.
+type DeadLetter struct {
+	Number     uint64         `json:"number"`               // names it within the tenant
+	Place      string         `json:"place"`                // "durable NAME", "agent NAME" or "inbox NAME": who did not take it
+	Channel    broker.Name    `json:"channel_id,omitempty"` // either this
+	Target     broker.Token   `json:"target,omitempty"`     // or this
+	Seq        uint64         `json:"seq"`                  // of the message there
+	Deliveries int            `json:"deliveries"`           // how often it was delivered
+	Time       time.Time      `json:"time"`                 // when it was given up
+	Message    jsontext.Value `json:"message,omitempty"`    // as it would be delivered; absent when retention has dropped it
+}

@@ -176,6 +176,24 @@ func (c *Client) Tail(ctx context.Context, tenant, channel, since string, each f
 	return ctx.Err()
 }
 
+// DeadLetters lists dead letters behind a number, at most limit of them.
+func (c *Client) DeadLetters(ctx context.Context, tenant string, after uint64, limit int) (DeadLetters, error) {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "limit": {strconv.Itoa(limit)}}
+	return call[DeadLetters](ctx, c, "GET", path("tenants", tenant, "deadletters")+"?"+query.Encode(), nil)
+}
+
+// ReplayDeadLetter has a dead letter delivered once more to the receiver that did not take it, and takes it off the list.
+func (c *Client) ReplayDeadLetter(ctx context.Context, tenant string, number uint64) error {
+	_, err := call[struct{}](ctx, c, "POST", path("tenants", tenant, "deadletters", strconv.FormatUint(number, 10), "replay"), nil)
+	return err
+}
+
+// DropDeadLetter takes a dead letter off the list.
+func (c *Client) DropDeadLetter(ctx context.Context, tenant string, number uint64) error {
+	_, err := call[struct{}](ctx, c, "DELETE", path("tenants", tenant, "deadletters", strconv.FormatUint(number, 10)), nil)
+	return err
+}
+
 // maxAnswerBytes bounds what the client takes from a server.
 const maxAnswerBytes = 16 << 20
 

@@ -24,5 +24,8 @@
 //	POST   /admin/v1/tenants/{tenant}/channels/{channel}/messages      NewMessage: 201 Receipt
 //	GET    /admin/v1/tenants/{tenant}/channels/{channel}/messages      ?since&limit: Page
 //	GET    /admin/v1/tenants/{tenant}/channels/{channel}/tail          ?since: messages as they come, one a line, until either side ends it
+//	GET    /admin/v1/tenants/{tenant}/deadletters                      ?after&limit: DeadLetters
+//	POST   /admin/v1/tenants/{tenant}/deadletters/{number}/replay      204, when it is on its way again and off the list
+//	DELETE /admin/v1/tenants/{tenant}/deadletters/{number}             204
 //	POST   /admin/v1/tokens/inspect                                    Token: tenants.Report
 package admin

@@ -121,11 +121,9 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit := channels.MaxHistory
-	if text := r.URL.Query().Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > channels.MaxHistory {
-			return fault.New(fault.InvalidFormat, "limit is a number from 1 to %d.", channels.MaxHistory)
-		}
+	limit, err := limitOf(r)
+	if err != nil {
+		return err
 	}
 	space, from, err := s.channel(r)
 	if err != nil {
@@ -145,6 +143,19 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.reply(w, http.StatusOK, page)
 	return nil
+}
+
+// limitOf reads how much of a list is wanted at most.
+func limitOf(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return channels.MaxHistory, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > channels.MaxHistory {
+		return 0, fault.New(fault.InvalidFormat, "limit is a number from 1 to %d.", channels.MaxHistory)
+	}
+	return limit, nil
 }
 
 func sinceOf(r *http.Request) (channels.Since, error) {

@@ -129,6 +129,9 @@ func (s *Server) mux() http.Handler {
 		"POST " + t + "/channels/{channel}/messages": s.publish,
 		"GET " + t + "/channels/{channel}/messages":  s.history,
 		"GET " + t + "/channels/{channel}/tail":      s.tail,
+		"GET " + t + "/deadletters":                  s.listDeadLetters,
+		"POST " + t + "/deadletters/{number}/replay": s.replayDeadLetter,
+		"DELETE " + t + "/deadletters/{number}":      s.dropDeadLetter,
 		"POST /admin/v1/tokens/inspect":              s.inspectToken,
 	} {
 		mux.Handle(pattern, s.guard(h))

@@ -46,16 +46,16 @@ func (s *Space) DeadLetters(ctx context.Context, after uint64, limit int) ([]Dea
 }
 
 // Replay delivers a dead letter once more at its own place, and takes it off the list.
+// fault.NotFound says that there is none of that number, or that retention has dropped its message.
 func (s *Space) Replay(ctx context.Context, number uint64) error {
-	notice, err := s.conn.Get(ctx, broker.DeadLetters, number)
-	if err != nil {
-		return err
-	}
-	n, err := readNotice(notice)
+	n, err := s.notice(ctx, number)
 	if err != nil {
 		return err
 	}
 	original, err := s.conn.Get(ctx, n.Stream, n.Seq)
+	if fault.CodeOf(err) == fault.NotFound {
+		return fault.Wrap(fault.NotFound, err, "The message of the dead letter %d is no longer stored.", number)
+	}
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,19 @@ func (s *Space) Replay(ctx context.Context, number uint64) error {
 	if _, err := s.conn.JetStream().Publish(ctx, string(n.Stream.RetrySubject(n.Consumer)), original.Data, retry); err != nil {
 		return unreachable(err)
 	}
-	return s.DropDeadLetter(ctx, number)
+	return s.drop(ctx, number)
 }
 
-// DropDeadLetter takes a dead letter off the list. The message itself stays where it is.
+// DropDeadLetter takes a dead letter off the list. The message itself stays where it is. fault.NotFound says that there
+// is none of that number.
 func (s *Space) DropDeadLetter(ctx context.Context, number uint64) error {
+	if _, err := s.notice(ctx, number); err != nil {
+		return err
+	}
+	return s.drop(ctx, number)
+}
+
+func (s *Space) drop(ctx context.Context, number uint64) error {
 	stream, err := s.conn.JetStream().Stream(ctx, string(broker.DeadLetters))
 	if err == nil {
 		err = stream.DeleteMsg(ctx, number)
@@ -85,6 +93,21 @@ type notice struct {
 	Consumer   string        `json:"consumer"`
 	Seq        uint64        `json:"stream_seq"`
 	Deliveries int           `json:"deliveries"`
+}
+
+// notice reads one from the list.
+func (s *Space) notice(ctx context.Context, number uint64) (notice, error) {
+	if err := s.conn.Ensure(ctx, broker.DeadLetters); err != nil {
+		return notice{}, err
+	}
+	m, err := s.conn.Get(ctx, broker.DeadLetters, number)
+	if fault.CodeOf(err) == fault.NotFound {
+		return notice{}, fault.Wrap(fault.NotFound, err, "There is no dead letter %d.", number)
+	}
+	if err != nil {
+		return notice{}, err
+	}
+	return readNotice(m)
 }
 
 func readNotice(m broker.Stored) (n notice, err error) {

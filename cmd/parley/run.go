@@ -13,15 +13,16 @@ import (
 
 // commands is the whole command line: noun, then verb.
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Run a broker."`
-	Config  configCmd  `cmd:"" help:"Look at the settings of serve."`
-	Tenant  tenantCmd  `cmd:"" help:"Make, look at and switch off tenants."`
-	Key     keyCmd     `cmd:"" help:"Say which keys sign a tenant's tokens."`
-	Token   tokenCmd   `cmd:"" help:"Issue and inspect tokens of agents and users."`
-	Creds   credsCmd   `cmd:"" help:"Issue NATS credentials of services."`
-	Agent   agentCmd   `cmd:"" help:"Look at a tenant's agents."`
-	Channel channelCmd `cmd:"" help:"Publish to channels, read and follow them."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Run a broker."`
+	Config     configCmd     `cmd:"" help:"Look at the settings of serve."`
+	Tenant     tenantCmd     `cmd:"" help:"Make, look at and switch off tenants."`
+	Key        keyCmd        `cmd:"" help:"Say which keys sign a tenant's tokens."`
+	Token      tokenCmd      `cmd:"" help:"Issue and inspect tokens of agents and users."`
+	Creds      credsCmd      `cmd:"" help:"Issue NATS credentials of services."`
+	Agent      agentCmd      `cmd:"" help:"Look at a tenant's agents."`
+	Channel    channelCmd    `cmd:"" help:"Publish to channels, read and follow them."`
+	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 const description = `A multi-tenant message broker for AI agents and chat.
