@@ -15,16 +15,9 @@ import (
 type Binary string
 
 // Build builds parley under the race detector into dir.
-func Build(ctx context.Context, dir string) (Binary, error) { return build(ctx, dir, "-race") }
-
-// BuildPlain builds parley into dir as it ships, for benchmarks.
-func BuildPlain(ctx context.Context, dir string) (Binary, error) {
-	return build(ctx, dir, "-trimpath")
-}
-
-func build(ctx context.Context, dir, flag string) (Binary, error) {
+func Build(ctx context.Context, dir string) (Binary, error) {
 	path := filepath.Join(dir, "parley")
-	cmd := exec.CommandContext(ctx, "go", "build", flag, "-o", path, "parley/cmd/parley")
+	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", path, "parley/cmd/parley")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("build parley: %w", err)

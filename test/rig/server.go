@@ -128,9 +128,6 @@ func (s *Server) Kill() {
 	s.process.kill()
 }
 
-// PID is the process id of the running server.
-func (s *Server) PID() int { return s.process.cmd.Process.Pid }
-
 // Log returns everything that the server has written, over all its starts.
 func (s *Server) Log() string { return s.output.String() }
 
