@@ -104,10 +104,12 @@ func (s *Subscription) fromMemory() ([]entry, bool) {
 	switch {
 	case !s.next.Time.IsZero():
 		return nil, false
-	case s.next.Seq < t.last:
-		return t.ring.after(s.next.Seq)
+	case s.next.Seq >= t.last && !s.next.Set:
+		return nil, true
+	case s.next.Seq > t.last:
+		return nil, false
 	}
-	return nil, s.next.Seq == t.last || !s.next.Set
+	return t.ring.after(s.next.Seq)
 }
 
 // replayed ends a replay. On the shard.

@@ -57,13 +57,13 @@ func (t *topic) open(ctx context.Context) error {
 	t.shard.do(func() { t.shard.topics[sub] = t })
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	last, err := t.place(ctx)
+	last, base, err := t.place(ctx)
 	if err != nil {
 		t.shard.do(t.shut)
 		return err
 	}
 	t.shard.do(func() {
-		t.last, t.ring.base, t.repairing = last, last, false
+		t.last, t.ring.base, t.repairing = last, base, false
 		t.heard = max(t.heard, last)
 		if t.heard > t.last {
 			t.repair()
@@ -72,11 +72,17 @@ func (t *topic) open(ctx context.Context) error {
 	return nil
 }
 
-func (t *topic) place(ctx context.Context) (uint64, error) {
+// place returns the newest sequence of the address, and the one up to which only the store knows what there was: of a
+// channel that is empty, retention may have dropped everything.
+func (t *topic) place(ctx context.Context) (last, base uint64, err error) {
 	if err := t.space.conn.NATS().FlushWithContext(ctx); err != nil {
-		return 0, unreachable(err)
+		return 0, 0, unreachable(err)
 	}
-	return t.space.conn.Last(ctx, t.addr.stream(), t.addr.Subject())
+	if last, err = t.space.conn.Last(ctx, t.addr.stream(), t.addr.Subject()); err != nil || last > 0 || t.addr.Agent != "" {
+		return last, last, err
+	}
+	_, base, err = t.space.conn.Bounds(ctx, t.addr.stream())
+	return 0, base, err
 }
 
 // shut ends the topic. On the shard.
