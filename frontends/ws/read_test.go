@@ -161,7 +161,7 @@ func TestGoodClosesAreAnswered(t *testing.T) {
 	e := newEdge(t, edgeConfig{})
 	p := e.dial(t)
 	p.write(masked(0x88, ""))
-	p.expectClose(ws.NoStatus)
+	p.expectClose(ws.Normal)
 	if why, ok := errors.AsType[*ws.CloseError](receive(t, e.ended)); !ok || why.Code != ws.NoStatus {
 		t.Errorf("handler got %v", why)
 	}

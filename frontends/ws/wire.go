@@ -130,6 +130,11 @@ func (c *Conn) answerClose(frame []byte) {
 		code, reason = InvalidPayload, "close reason is not UTF-8"
 		frame = closeFrame(code, reason)
 	}
+	if code == NoStatus {
+		// A peer that gave no code left on purpose (RFC 6455, section 5.5.1, leaves the answer's code to us). Clients
+		// that come back after every code but 1000 see the answer's, and must stay away.
+		frame = closeFrame(Normal, "")
+	}
 	c.beginEnd(&CloseError{Code: code, Reason: reason}, frame, false)
 }
 
