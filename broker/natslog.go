@@ -66,7 +66,7 @@ func (l *natsLog) Fatalf(format string, v ...any) {
 
 func (l *natsLog) write(level slog.Level, format string, v []any) {
 	if l.log.Enabled(context.Background(), level) {
-		l.log.Log(context.Background(), level, line(format, v), "component", "nats")
+		l.log.Log(context.Background(), level, "nats: "+line(format, v)) //nolint:sloglint // the words are the server's
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -114,7 +115,7 @@ func appendDelivery(b []byte, to Address, s broker.Stored) ([]byte, broker.Token
 	b = strconv.AppendUint(b, s.Seq, 10)
 	members, err := rawjson.Object(nil, s.Data)
 	if err != nil || !isEnvelope(members) {
-		return appendForeign(b, to, s, err == nil || err == rawjson.ErrNotObject), ""
+		return appendForeign(b, to, s, err == nil || errors.Is(err, rawjson.ErrNotObject)), ""
 	}
 	e := readEnvelope(members)
 	if e.stamped(to) {

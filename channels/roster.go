@@ -34,6 +34,7 @@ func ParseStatus(s string) (Status, error) {
 	switch st := Status(s); st {
 	case Online, Idle, Busy:
 		return st, nil
+	case Offline: // the broker's to say
 	}
 	return "", fault.New(fault.InvalidFormat, "A status is online, idle or busy.")
 }

@@ -67,8 +67,7 @@ func (s *Space) open(ctx context.Context) (err error) {
 		return err
 	}
 	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, s.hub.cfg.Publish); err != nil {
-		s.roster.watch.Stop()
-		return err
+		return errors.Join(err, s.roster.watch.Stop())
 	}
 	s.unhook = s.conn.OnLoss(s.recheck)
 	s.jobs.Go(func() { s.roster.run(s.life) })

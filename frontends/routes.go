@@ -109,6 +109,7 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", retryAfter)
 	}
 	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_ = json.MarshalWrite(w, struct { // a client that is gone needs no answer
 		Code    fault.Code `json:"code"`

@@ -27,6 +27,7 @@ func HTTPStatus(code Code) int {
 		return http.StatusInsufficientStorage
 	case Unavailable, Draining, OutcomeUnknown, SlowConsumer:
 		return http.StatusServiceUnavailable
+	case Internal:
 	}
 	return http.StatusInternalServerError
 }

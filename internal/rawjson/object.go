@@ -79,7 +79,7 @@ func (d *decoder) finish() error {
 		}
 	}
 	_, err := d.json.ReadToken()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err == nil {
