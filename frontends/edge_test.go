@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,14 @@ import (
 	"parley/tenants"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain fails when a test leaves a goroutine behind. Started by a benchmark, it is the server.
+func TestMain(m *testing.M) {
+	if os.Getenv(serveBenchmark) != "" {
+		benchmarkServer()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world is a node with two tenants of which the second is hostile.
 type world struct {
