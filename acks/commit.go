@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/internal/fault"
@@ -18,23 +19,33 @@ type Outcome struct {
 
 // A Receipt is told the outcome of one message, once. Settle is called from one goroutine for all messages of a node,
 // in the order in which the stream took them. When a whole round is settled, Flush is called once for each of its
-// messages, so that answers for one client can leave in one piece. Neither may block.
+// messages, from the same goroutine, so that answers for one client can leave in one piece. Neither may block.
 type Receipt interface {
 	Settle(Outcome)
 	Flush()
 }
 
-// expireEvery is how often unanswered messages are looked for.
-const expireEvery = 250 * time.Millisecond
+const (
+	// expireEvery is how often unanswered messages are looked for.
+	expireEvery = 250 * time.Millisecond
+	// maxGather bounds how long a round waits for more messages, however slow the disk is.
+	maxGather = 2 * time.Millisecond
+)
 
 // Committer gathers what the streams have confirmed and makes it durable in groups: while one sync runs the next group
-// forms, so that the number of syncs follows the disk and not the load. One Committer serves all tenants of a node.
+// forms, so that the number of syncs follows the disk and not the load. A group that is small beside what the streams
+// have yet to confirm waits for more of it, for no longer than the last sync took. A message that is alone waits for
+// nobody. One Committer serves all tenants of a node.
 type Committer struct {
-	sync func() error
-	wake chan struct{}
+	sync     func() error
+	wake     chan struct{}
+	enough   chan struct{} // told when as many are confirmed as the round wants
+	underWay atomic.Int64  // messages that the streams have not answered yet
+	patience time.Duration // how long the next round may wait for more; owned by Run
 
 	mu         sync.Mutex
 	confirmed  []settled    // guarded by mu
+	wanted     int          // how many the round waits for, 0 when it does not; guarded by mu
 	publishers []*Publisher // guarded by mu
 }
 
@@ -46,7 +57,7 @@ type settled struct {
 // NewCommitter returns a Committer that calls sync to make everything stored so far durable. When sync fails, the
 // messages of that round are settled with fault.OutcomeUnknown.
 func NewCommitter(sync func() error) *Committer {
-	return &Committer{sync: sync, wake: make(chan struct{}, 1)}
+	return &Committer{sync: sync, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1)}
 }
 
 // Run commits until ctx ends. What is confirmed by then is still committed.
@@ -57,6 +68,7 @@ func (c *Committer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-c.wake:
+			c.gather(ctx)
 			batch = c.commit(batch)
 		case now := <-expire.C:
 			c.expire(now)
@@ -71,13 +83,49 @@ func (c *Committer) Run(ctx context.Context) error {
 func (c *Committer) confirm(r Receipt, o Outcome) {
 	c.mu.Lock()
 	c.confirmed = append(c.confirmed, settled{r, o})
-	first := len(c.confirmed) == 1
+	first, enough := len(c.confirmed) == 1, len(c.confirmed) == c.wanted
 	c.mu.Unlock()
 	if first {
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
+		nudge(c.wake)
+	}
+	if enough {
+		nudge(c.enough)
+	}
+}
+
+func nudge(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// gather waits until most of what is under way has arrived, if that is more than what is here. Each round costs a sync,
+// and a system call for each client in it.
+func (c *Committer) gather(ctx context.Context) {
+	c.mu.Lock()
+	here, coming := len(c.confirmed), int(c.underWay.Load())
+	wait := coming > here && c.patience > 0
+	if wait {
+		c.wanted = (here + coming + 1) / 2
+	}
+	c.mu.Unlock()
+	if !wait {
+		return
+	}
+	late := time.NewTimer(c.patience)
+	defer late.Stop()
+	select {
+	case <-c.enough:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	c.wanted = 0
+	c.mu.Unlock()
+	select { // it may have come at the last moment
+	case <-c.enough:
+	default:
 	}
 }
 
@@ -92,9 +140,11 @@ func (c *Committer) commit(spare []settled) []settled {
 	}
 	var failed error
 	if stored(batch) {
+		start := time.Now()
 		if err := c.sync(); err != nil {
 			failed = unknown(err)
 		}
+		c.patience = min(time.Since(start), maxGather)
 	}
 	for _, s := range batch {
 		if failed != nil && s.outcome.Err == nil {

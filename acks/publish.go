@@ -126,6 +126,7 @@ func (p *Publisher) take(s *slot) (uint64, error) {
 	}
 	p.next++
 	p.slots[p.next] = s
+	p.committer.underWay.Add(1)
 	return p.next, nil
 }
 
@@ -136,6 +137,7 @@ func (p *Publisher) release(number uint64) *slot {
 	delete(p.slots, number)
 	p.mu.Unlock()
 	if s != nil {
+		p.committer.underWay.Add(-1)
 		p.window.Release(s.cost)
 	}
 	return s
