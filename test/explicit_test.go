@@ -99,7 +99,8 @@ func TestDurableSubscription(t *testing.T) {
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	open := func(n tenant, agent string) *rig.Socket {
 		t.Helper()
-		return n.agent(agent, "jobs", "durable", "pool", "ack", "explicit")
+		// No deadline passes here: what a connection leaves behind has to be given back when it ends.
+		return n.agent(agent, "jobs", "durable", "pool", "ack", "explicit", "ack_wait", "3600")
 	}
 	first := open(acme, "worker-1")
 	alice := acme.agent("alice", "jobs", "echo", "false")
