@@ -105,6 +105,9 @@ func TestFloorsJudgeImports(t *testing.T) {
 		{"tenants", "broker", true},
 		{"tenants", "acks", false},
 		{"test", "test/rig", true},
+		{"cmd/parley", "bench", true},
+		{"bench", "admin", true},
+		{"admin", "bench", false},
 	} {
 		if got := mayImport(c.from, c.to); got != c.want {
 			t.Errorf("mayImport(%s, %s) = %v, want %v", c.from, c.to, got, c.want)
