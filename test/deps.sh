@@ -34,7 +34,6 @@ want chromium has_chromium
 
 if [ ${#missing[@]} -gt 0 ]; then
   install="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
-  echo "installing: ${missing[*]}"
   if [ "$(id -u)" = 0 ]; then
     as_root=()
   elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
@@ -48,6 +47,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "the tests need: ${missing[*]} (names of Debian's packages); there is no apt-get here, install them by other means" >&2
     exit 1
   fi
+  echo "installing: ${missing[*]}"
   if ! { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}"; }; then
     echo "could not install what the tests need; run by hand:  $install" >&2
     exit 1
