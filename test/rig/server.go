@@ -19,6 +19,8 @@ type Options struct {
 	Data string   // data directory. Defaults to a temporary one, removed after the test.
 	Args []string // appended to the command line
 	Env  []string // KEY=VALUE
+
+	Unready bool // do not wait until it is ready, only until it answers
 }
 
 // Server is a `parley serve` process on ports that the system chose. Its methods are for one goroutine at a time.
@@ -128,6 +130,9 @@ func (s *Server) Kill() {
 	s.process.kill()
 }
 
+// PID is the server's process.
+func (s *Server) PID() int { return s.process.cmd.Process.Pid }
+
 // Log returns everything that the server has written, over all its starts.
 func (s *Server) Log() string { return s.output.String() }
 
@@ -213,7 +218,11 @@ func (s *Server) ready(ctx context.Context) bool {
 		return false
 	}
 	admin := strings.TrimSpace(string(url))
-	if status, _, err := get(ctx, admin+"/readyz", ""); err != nil || status != http.StatusOK {
+	health := "/readyz"
+	if s.options.Unready {
+		health = "/healthz"
+	}
+	if status, _, err := get(ctx, admin+health, ""); err != nil || status != http.StatusOK {
 		return false
 	}
 	_, body, err := get(ctx, admin+"/admin/v1/info", s.AdminKey())
