@@ -28,6 +28,7 @@ deps: ## Install what the tests need from Debian and npm, if it is missing
 .PHONY: test
 test: deps fmt-check vet ## Run all tests under the race detector (installs what is missing first)
 	go test -race -timeout 18m ./...
+	go test -run Allocat -timeout 2m ./acks ./channels ./frontends/... ./internal/rawjson
 
 .PHONY: vet
 vet:

@@ -2,6 +2,7 @@ package channels
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,4 +93,41 @@ func FuzzDelivery(f *testing.F) {
 			t.Fatalf("%s: stamped wrongly: %+v", got, d)
 		}
 	})
+}
+
+func TestAppendTimeIsRFC3339(t *testing.T) {
+	for _, at := range []time.Time{
+		storedAt, {}, time.Unix(0, 0), time.Unix(1<<33, 999_999_999), time.Date(2024, 2, 29, 23, 59, 59, 1e6-1, time.FixedZone("", 3600)),
+	} {
+		if got, want := FormatTime(at), at.UTC().Format("2006-01-02T15:04:05.000Z"); got != want {
+			t.Errorf("%v: %s, want %s", at, got, want)
+		}
+	}
+}
+
+// sample is a message as an agent sends it, and as it is stored.
+func sample(t testing.TB) (Message, broker.Stored) {
+	members, err := rawjson.Object(nil, []byte(`{"type":"message","id":"0000000001","content":"`+strings.Repeat("c", 128)+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Message{To: Address{Tenant: "acme", Channel: "news"}, Sender: "ann", ID: "0000000001", Time: storedAt, Members: members}
+	return m, broker.Stored{Seq: 7, Time: storedAt, Data: m.encode()}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	m, _ := sample(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.encode()
+	}
+}
+
+func BenchmarkAppendDelivery(b *testing.B) {
+	m, stored := sample(b)
+	out := make([]byte, 0, 1<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		out, _ = appendDelivery(out[:0], m.To, stored)
+	}
 }

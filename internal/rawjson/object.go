@@ -25,8 +25,29 @@ func (m Member) String() (string, bool) {
 	if m.Value.Kind() != '"' {
 		return "", false
 	}
+	if plain, ok := m.Plain(); ok {
+		return string(plain), true
+	}
 	b, err := jsontext.AppendUnquote(nil, m.Value)
 	return string(b), err == nil
+}
+
+// Is reports whether the value is the string s.
+func (m Member) Is(s string) bool {
+	if plain, ok := m.Plain(); ok {
+		return string(plain) == s // does not allocate
+	}
+	t, ok := m.String()
+	return ok && t == s
+}
+
+// Plain returns what is between the quotes of a string, and false for one with escapes and for everything else.
+func (m Member) Plain() ([]byte, bool) {
+	n := len(m.Value)
+	if n < 2 || m.Value[0] != '"' || bytes.IndexByte(m.Value, '\\') >= 0 {
+		return nil, false
+	}
+	return m.Value[1 : n-1], true
 }
 
 // decoders are reused: a fresh one costs more than most messages.
@@ -40,6 +61,14 @@ type decoder struct {
 // Object appends the members of the object that text holds to dst, in their order. It is strict: names must be unique,
 // text valid UTF-8, and nothing may follow the object. On an error it returns the members before the fault.
 func Object(dst []Member, text []byte) ([]Member, error) {
+	if !jsontext.Value(text).IsValid() {
+		return slowly(dst, text)
+	}
+	return split(dst, text)
+}
+
+// slowly reads an object token by token, to find out what is wrong with it and where.
+func slowly(dst []Member, text []byte) ([]Member, error) {
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)
 	d.input.Reset(text)

@@ -3,6 +3,7 @@ package rawjson
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -27,7 +28,7 @@ func TestObject(t *testing.T) {
 func TestObjectRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "{", "}", `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1}{`, `{"a":1} x`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, "{\"a\":\"\xff\"}",
-		`{"a":NaN}`, `{a:1}`, `{'a':1}`, `{"a":01}`, "{\"a\":\"\n\"}", `{"a":"\ud800"}`, `[1`,
+		`{"a":NaN}`, `{"a":1}}`, `{"a":1,"b":}`, `{"a":"\"}`, `{a:1}`, `{'a':1}`, `{"a":01}`, "{\"a\":\"\n\"}", `{"a":"\ud800"}`, `[1`,
 	} {
 		if members, err := Object(nil, []byte(text)); err == nil || errors.Is(err, ErrNotObject) {
 			t.Errorf("%q: members %v, err %v", text, members, err)
@@ -65,4 +66,46 @@ func FuzzObject(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSplitAgrees holds the quick way against the careful one.
+func TestSplitAgrees(t *testing.T) {
+	for _, text := range []string{
+		`{}`, " {\n} ", `{"a":"x\\","b":"\"}{","c":[{"d":"]"},[]],"e":-1.5e3 ,"f":true}`, `{"\"":null , "":{"":{}}}`, `{"id":"1","type":"t","content":{"a":[1,"}"]}}`,
+	} {
+		agree(t, []byte(text))
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add([]byte(`{"a":"\\\"","b":[{}]}`))
+	f.Fuzz(agree)
+}
+
+func agree(t *testing.T, text []byte) {
+	quick, err := Object(nil, text)
+	careful, carefulErr := slowly(nil, text)
+	if (err == nil) != (carefulErr == nil) || errors.Is(err, ErrNotObject) != errors.Is(carefulErr, ErrNotObject) || len(quick) != len(careful) {
+		t.Fatalf("%q: %v, %v; the careful way has %v, %v", text, quick, err, careful, carefulErr)
+	}
+	for i, m := range quick {
+		if m.Name != careful[i].Name || string(m.Value) != string(careful[i].Value) {
+			t.Fatalf("%q: member %v, the careful way has %v", text, m, careful[i])
+		}
+	}
+}
+
+func BenchmarkObject(b *testing.B) {
+	text := []byte(`{"id":"0000000001","type":"message","content":"` + strings.Repeat("c", 128) + `","tenant_id":"acme","agent_id":"ann","channel_id":"c","timestamp":"2026-11-21T13:00:00.000Z"}`)
+	room := make([]Member, 0, 16)
+	for name, f := range map[string]func([]Member, []byte) ([]Member, error){"quick": Object, "careful": slowly} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := f(room[:0], text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
