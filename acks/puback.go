@@ -1,6 +1,7 @@
 package acks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -19,9 +20,12 @@ const (
 
 // parsePubAck reads the stream's answer.
 func parsePubAck(m *nats.Msg) Outcome {
-	if status := m.Header.Get("Status"); status != "" {
+	if status := m.Header.Get("Status"); status != "" { // a nil header has none
 		// 503 is "no responders": there was nobody to store it, so that it is surely not stored.
 		return Outcome{Err: fault.Wrap(fault.Unavailable, fmt.Errorf("status %s", status), "The message was not stored: the store can't be reached now.")}
+	}
+	if o, ok := scanPubAck(m.Data); ok {
+		return o
 	}
 	var ack struct {
 		Seq       uint64 `json:"seq"`
@@ -43,4 +47,48 @@ func parsePubAck(m *nats.Msg) Outcome {
 		return Outcome{Err: fault.Wrap(fault.StorageFull, cause, "The message was not stored: the tenant's storage is full.")}
 	}
 	return Outcome{Err: fault.Wrap(fault.Unavailable, cause, "The message was not stored: the store refused it.")}
+}
+
+// scanPubAck reads an answer as the server writes it when it has stored the message: {"stream":"X", "seq":7} and perhaps
+// ,"duplicate": true behind that, with or without spaces. It reports false for every other text, which is left to a parser.
+func scanPubAck(text []byte) (o Outcome, ok bool) {
+	rest, ok := cut(text, `{"stream":"`)
+	if !ok {
+		return o, false
+	}
+	end := bytes.IndexByte(rest, '"') // a stream's name has no escapes
+	if end < 0 {
+		return o, false
+	}
+	if rest, ok = cut(rest[end+1:], `,`); !ok {
+		return o, false
+	}
+	if rest, ok = cut(rest, `"seq":`); !ok {
+		return o, false
+	}
+	digits := 0
+	for ; digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9'; digits++ {
+		o.Seq = o.Seq*10 + uint64(rest[digits]-'0')
+	}
+	if digits == 0 || digits > maxDigits {
+		return o, false
+	}
+	rest = rest[digits:]
+	if more, ok := cut(rest, `,`); ok {
+		if more, ok = cut(more, `"duplicate":`); ok {
+			rest, o.Duplicate = cut(more, `true`)
+		}
+	}
+	return o, string(rest) == "}"
+}
+
+// maxDigits are as many as no uint64 overflows with.
+const maxDigits = 19
+
+// cut takes a prefix off the text, and the spaces behind it.
+func cut(text []byte, prefix string) (rest []byte, ok bool) {
+	if len(text) < len(prefix) || string(text[:len(prefix)]) != prefix {
+		return text, false
+	}
+	return bytes.TrimLeft(text[len(prefix):], " "), true
 }

@@ -47,12 +47,12 @@ type Message struct {
 // dedupeID scopes a client's id to its sender and destination, because the stream's memory of ids is shared by a whole
 // tenant: another agent's guess at an id must not swallow the message. Hashed, it also has a bounded size.
 func (m Message) dedupeID() string {
-	h := sha256.New()
-	for _, part := range []string{string(m.Sender), string(m.Subject), m.ID} {
-		h.Write([]byte(part))
-		h.Write([]byte{0}) // no part holds one, so that no two triples run together
+	room := make([]byte, 0, 320) // on the stack: subjects and ids are shorter
+	for _, part := range [...]string{string(m.Sender), string(m.Subject), m.ID} {
+		room = append(append(room, part...), 0) // no part holds a zero, so that no two triples run together
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(room)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // Publisher stores messages of one tenant. It is safe for concurrent use; messages of one goroutine are stored in the
@@ -64,11 +64,12 @@ type Publisher struct {
 	inbox     string // where confirmations arrive: inbox + "." + slot number
 	sub       *nats.Subscription
 	window    *semaphore.Weighted
+	envelopes sync.Pool // of *envelope
 
 	mu     sync.Mutex
-	next   uint64           // guarded by mu
-	slots  map[uint64]*slot // guarded by mu
-	closed bool             // guarded by mu
+	next   uint64          // guarded by mu
+	slots  map[uint64]slot // guarded by mu
+	closed bool            // guarded by mu
 }
 
 // slot is a message on its way.
@@ -83,7 +84,7 @@ func NewPublisher(conn *broker.Conn, committer *Committer, cfg Config) (*Publish
 	cfg = cfg.withDefaults()
 	p := &Publisher{
 		cfg: cfg, conn: conn, committer: committer, inbox: conn.NATS().NewInbox(),
-		window: semaphore.NewWeighted(cfg.WindowBytes), slots: map[uint64]*slot{},
+		window: semaphore.NewWeighted(cfg.WindowBytes), envelopes: sync.Pool{New: newEnvelope}, slots: map[uint64]slot{},
 	}
 	var err error
 	if p.sub, err = conn.NATS().Subscribe(p.inbox+".*", p.answered); err != nil {
@@ -100,17 +101,13 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 	if err := p.window.Acquire(ctx, cost); err != nil {
 		return err
 	}
-	number, err := p.take(&slot{r, cost, time.Now()})
+	number, err := p.take(slot{r, cost, time.Now()})
 	if err != nil {
 		p.window.Release(cost)
 		return err
 	}
-	msg := &nats.Msg{Subject: string(m.Subject), Reply: p.inbox + "." + strconv.FormatUint(number, 36), Data: m.Data}
-	if m.ID != "" {
-		msg.Header = nats.Header{nats.MsgIdHdr: {m.dedupeID()}}
-	}
-	if err := p.conn.NATS().PublishMsg(msg); err != nil {
-		if p.release(number) == nil {
+	if err := p.send(m, number); err != nil {
+		if _, ok := p.release(number); !ok {
 			return nil // expired meanwhile: the receipt has been told
 		}
 		return fault.Wrap(fault.Unavailable, err, "The message was not stored: the store can't be reached now.")
@@ -118,7 +115,37 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 	return nil
 }
 
-func (p *Publisher) take(s *slot) (uint64, error) {
+// envelope is a NATS message with its header, kept for the next one.
+type envelope struct {
+	msg nats.Msg
+	id  [1]string // the value of the header
+}
+
+func newEnvelope() any {
+	e := &envelope{}
+	e.msg.Header = nats.Header{nats.MsgIdHdr: e.id[:]}
+	return e
+}
+
+// send puts m into the connection's buffer. The stream answers to the reply subject, where the slot's number is found.
+func (p *Publisher) send(m Message, number uint64) error {
+	e := p.envelopes.Get().(*envelope)
+	defer func() {
+		e.msg.Data = nil // or the pool would keep it alive
+		p.envelopes.Put(e)
+	}()
+	subject := make([]byte, 0, 64)
+	subject = append(append(subject, p.inbox...), '.')
+	e.msg.Subject, e.msg.Data = string(m.Subject), m.Data
+	e.msg.Reply = string(strconv.AppendUint(subject, number, 36))
+	if m.ID == "" {
+		return p.conn.NATS().PublishMsg(&nats.Msg{Subject: e.msg.Subject, Reply: e.msg.Reply, Data: m.Data})
+	}
+	e.id[0] = m.dedupeID()
+	return p.conn.NATS().PublishMsg(&e.msg)
+}
+
+func (p *Publisher) take(s slot) (uint64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -130,17 +157,17 @@ func (p *Publisher) take(s *slot) (uint64, error) {
 	return p.next, nil
 }
 
-// release frees a slot and returns it, nil when it was freed before: an answer that comes too late finds none.
-func (p *Publisher) release(number uint64) *slot {
+// release frees a slot and returns it, false when it was freed before: an answer that comes too late finds none.
+func (p *Publisher) release(number uint64) (slot, bool) {
 	p.mu.Lock()
-	s := p.slots[number]
+	s, ok := p.slots[number]
 	delete(p.slots, number)
 	p.mu.Unlock()
-	if s != nil {
+	if ok {
 		p.committer.underWay.Add(-1)
 		p.window.Release(s.cost)
 	}
-	return s
+	return s, ok
 }
 
 // answered takes the stream's answer to one message.
@@ -149,7 +176,7 @@ func (p *Publisher) answered(m *nats.Msg) {
 	if err != nil {
 		return // nobody else can publish here
 	}
-	if s := p.release(number); s != nil {
+	if s, ok := p.release(number); ok {
 		p.committer.confirm(s.receipt, parsePubAck(m))
 	}
 }
@@ -169,7 +196,7 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 	}
 	p.mu.Unlock()
 	for _, number := range late {
-		if s := p.release(number); s != nil {
+		if s, ok := p.release(number); ok {
 			p.committer.confirm(s.receipt, Outcome{Err: unknown(cause)})
 		}
 	}

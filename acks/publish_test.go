@@ -214,6 +214,11 @@ func TestParsePubAck(t *testing.T) {
 		seq  uint64
 	}{
 		{`{"stream":"CHANNELS","seq":7}`, "", 7},
+		{`{"stream":"CHANNELS", "seq":18446744073709551615}`, "", 1<<64 - 1},
+		{`{"stream":"CHANNELS","seq":7,"duplicate": true}`, "", 7},
+		{`{"stream":"CHANNELS","domain":"x","seq":7}`, "", 7},
+		{`{"stream":"CHANNELS","seq":7}x`, fault.OutcomeUnknown, 0},
+		{`{"stream":"CHANNELS","seq":7,"duplicate":`, fault.OutcomeUnknown, 0},
 		{`{"error":{"code":503,"err_code":10023,"description":"x"}}`, fault.Unavailable, 0},
 		{`{"error":{"code":400,"err_code":10002,"description":"x"}}`, fault.StorageFull, 0},
 		{`{"error":{"code":503,"err_code":10077,"description":"x"}}`, fault.StorageFull, 0},

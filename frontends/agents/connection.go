@@ -35,6 +35,7 @@ type connection struct {
 	subs  []subscription // few, so that looking through them is fastest
 
 	unacked chan struct{} // holds a token for each message on its way; made at the first one
+	settled []byte        // the answers of the round that is being settled; touched by receipts only
 }
 
 // place is what a connection has in an address.
@@ -123,7 +124,7 @@ func (c *connection) read() {
 		var tooBig *ws.TooBigError
 		switch {
 		case errors.As(err, &tooBig):
-			req, _ := decode(text)
+			req, _ := decode(nil, text)
 			c.answer(errorFrame(req.ID, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit)))
 		case err != nil:
 			return
@@ -157,7 +158,9 @@ func (c *connection) answer(frame []byte) { _ = c.socket.Send(frame) }
 
 // handle carries one frame out and answers it, except messages, which their receipt answers.
 func (c *connection) handle(text []byte) {
-	req, err := decode(text)
+	room := c.dialect.rooms.Get().(*room)
+	defer c.dialect.rooms.Put(room)
+	req, err := decode(room[:0], text)
 	if err == nil {
 		err = c.carryOut(req)
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"parley/broker"
 	"parley/channels"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/rawjson"
 	"parley/tenants"
 )
 
@@ -44,11 +46,17 @@ type Dialect struct {
 	life     context.Context // ends when the process does; publishes may wait until then
 	unacked  atomic.Int64    // messages that were taken and not answered yet
 	draining atomic.Bool
+	rooms    sync.Pool // of *room
 }
+
+// room holds the members of a frame while it is carried out, so that frames cost no memory. A frame that has more members
+// brings its own.
+type room [16]rawjson.Member
 
 // New returns the dialect over these parts, which stay the caller's. life bounds what connections wait for.
 func New(life context.Context, set *ws.Set, hub *channels.Hub, door Doorkeeper, tokens Verifier, log *slog.Logger) *Dialect {
-	return &Dialect{set: set, hub: hub, door: door, tokens: tokens, log: log, life: life}
+	return &Dialect{set: set, hub: hub, door: door, tokens: tokens, log: log, life: life,
+		rooms: sync.Pool{New: func() any { return new(room) }}}
 }
 
 // Drain makes all connections refuse new messages with fault.Draining. Unacked tells when those that were taken have

@@ -85,18 +85,30 @@ type receipt struct {
 	time time.Time
 }
 
-// Settle tells the client what became of its message.
+// Settle writes down what became of the message, for Flush to send.
 func (r *receipt) Settle(o acks.Outcome) {
+	if r.settled == nil {
+		r.settled = make([]byte, 0, answerBytes*min(len(r.unacked), answersAtOnce))
+	}
 	if o.Err != nil {
-		_ = r.socket.Queue(errorFrame(r.id, o.Err))
+		r.settled = append(r.settled, errorFrame(r.id, o.Err)...)
 	} else {
-		_ = r.socket.Queue(storedFrame(r.id, channels.FormatTime(r.time), o.Seq, o.Duplicate))
+		r.settled = appendStored(r.settled, r.id, r.time, o.Seq, o.Duplicate)
 	}
 }
 
-// Flush sends the answers of a round in one piece.
+// An answer has about answerBytes; memory for answersAtOnce of them is taken at first, if so many are awaited.
+const (
+	answerBytes   = 128
+	answersAtOnce = 16
+)
+
+// Flush sends the client all its answers of a round in one piece, for the first of its messages in the round.
 func (r *receipt) Flush() {
-	r.socket.Flush()
+	if len(r.settled) > 0 {
+		r.answer(r.settled)
+		r.settled = nil // the socket has it
+	}
 	r.done()
 }
 

@@ -57,16 +57,17 @@ func encode(v any) []byte {
 	return ws.AppendText(nil, b)
 }
 
-// storedFrame acknowledges a message. It is the frame that the broker sends most often after messages themselves.
-func storedFrame(id, timestamp string, seq uint64, duplicate bool) []byte {
-	b := make([]byte, 0, 160)
-	b = rawjson.AppendString(append(b, `{"type":"ACK","message_id":`...), id)
-	b = rawjson.AppendString(append(b, `,"timestamp":`...), timestamp)
-	b = strconv.AppendUint(append(b, `,"seq":`...), seq, 10)
-	if duplicate {
-		b = append(b, `,"duplicate":true`...)
-	}
-	return ws.AppendText(make([]byte, 0, len(b)+ws.FrameLen(0)+4), append(b, '}'))
+// appendStored acknowledges a message. It is the frame that the broker sends most often after messages themselves.
+func appendStored(dst []byte, id string, at time.Time, seq uint64, duplicate bool) []byte {
+	return ws.AppendTextFunc(dst, func(b []byte) []byte {
+		b = rawjson.AppendString(append(b, `{"type":"ACK","message_id":`...), id)
+		b = channels.AppendTime(append(b, `,"timestamp":"`...), at)
+		b = strconv.AppendUint(append(b, `","seq":`...), seq, 10)
+		if duplicate {
+			b = append(b, `,"duplicate":true`...)
+		}
+		return append(b, '}')
+	})
 }
 
 // errorFrame answers a frame that was not carried out. id is "" when it could not be read.

@@ -19,10 +19,10 @@ type request struct {
 	Members []rawjson.Member // all of the frame
 }
 
-// decode reads a frame. On an error the request still holds the id, if one could be read: the published clients know
-// their message by nothing else.
-func decode(text []byte) (request, error) {
-	members, err := rawjson.Object(nil, text)
+// decode reads a frame, its members into room. On an error the request still holds the id, if one could be read: the
+// published clients know their message by nothing else.
+func decode(room []rawjson.Member, text []byte) (request, error) {
+	members, err := rawjson.Object(room, text)
 	req := request{Members: members}
 	idErr := req.readID()
 	switch {
@@ -35,6 +35,10 @@ func decode(text []byte) (request, error) {
 			WithFix("Send one JSON object a frame, without duplicate names.")
 	case idErr != nil:
 		return req, idErr
+	}
+	if m, _ := req.member("type"); m.Is("message") {
+		req.Type = "message"
+		return req, nil
 	}
 	req.Type, _, err = req.text("type")
 	return req, err
@@ -54,6 +58,9 @@ func (r *request) readID() error {
 
 func printable(s string) bool {
 	for _, c := range s {
+		if ' ' <= c && c <= '~' {
+			continue
+		}
 		if c == utf8.RuneError || !unicode.IsPrint(c) {
 			return false
 		}

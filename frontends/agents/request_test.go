@@ -3,6 +3,7 @@ package agents
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -47,7 +48,7 @@ func TestDecode(t *testing.T) {
 		{strings.Repeat("[", 60_000), "", fault.InvalidFormat},
 		{`{"id":"m1","type":"message","content":` + strings.Repeat(`{"a":`, 11_000), "m1", fault.InvalidFormat},
 	} {
-		req, err := decode([]byte(tt.text))
+		req, err := decode(nil, []byte(tt.text))
 		if req.ID != tt.id || fault.CodeOf(err) != tt.code {
 			t.Errorf("%.80s: id %q, %v; want %q %s", tt.text, req.ID, err, tt.id, tt.code)
 		}
@@ -78,7 +79,7 @@ func TestDestination(t *testing.T) {
 		{`{"type":"a","channel_id":"a\u0000"}`, "home", channels.Address{}, fault.InvalidID},
 		{`{"type":"a","channel_id":""}`, "home", channels.Address{}, fault.InvalidID},
 	} {
-		req, err := decode([]byte(tt.text))
+		req, err := decode(nil, []byte(tt.text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +96,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"id":"s1","type":"subscribe","channel_id":"news","since":5}`))
 	f.Add([]byte(`{"type":"task","target":"bob"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		req, err := decode(text)
+		req, err := decode(nil, text)
 		if len(req.ID) > channels.MaxIDBytes {
 			t.Fatalf("an id of %d bytes", len(req.ID))
 		}
@@ -117,7 +118,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestStoredFrameHoldsTheID(t *testing.T) {
-	got := storedFrame(`a"b`, "2026-11-21T12:00:00.000Z", 7, true)
+	got := appendStored(nil, `a"b`, time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), 7, true)
 	want := ws.AppendText(nil, []byte(`{"type":"ACK","message_id":"a\"b","timestamp":"2026-11-21T12:00:00.000Z","seq":7,"duplicate":true}`))
 	if string(got) != string(want) {
 		t.Errorf("got  %q\nwant %q", got, want)

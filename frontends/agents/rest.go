@@ -156,7 +156,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (request, error) {
 	if err != nil {
 		return request{}, fault.Wrap(fault.InvalidFormat, err, "The body could not be read.")
 	}
-	return decode(body)
+	return decode(nil, body)
 }
 
 func reply(w http.ResponseWriter, status int, v any) error {

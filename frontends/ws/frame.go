@@ -26,6 +26,25 @@ func AppendText(dst, payload []byte) []byte {
 	return append(appendHeader(dst, finText, len(payload)), payload...)
 }
 
+// AppendTextFunc is [AppendText] for a payload that appendPayload appends to what it is given.
+func AppendTextFunc(dst []byte, appendPayload func([]byte) []byte) []byte {
+	start := len(dst)
+	dst = append(dst, finText, 0) // a guess that short payloads make true
+	dst = appendPayload(dst)
+	n := len(dst) - start - 2
+	if n <= maxShort {
+		dst[start+1] = byte(n)
+		return dst
+	}
+	more := FrameLen(n) - n - 2
+	for range more {
+		dst = append(dst, 0)
+	}
+	copy(dst[start+2+more:], dst[start+2:start+2+n])
+	appendHeader(dst[start:start], finText, n)
+	return dst
+}
+
 // FrameLen returns how many bytes [AppendText] appends for a payload of n bytes.
 func FrameLen(n int) int {
 	switch {

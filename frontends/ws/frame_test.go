@@ -71,3 +71,13 @@ func parseFrame(t testing.TB, b []byte) (frame, []byte) {
 	f.payload = b[:n]
 	return f, b[n:]
 }
+
+func TestAppendTextFunc(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 1<<16 - 1, 1 << 16} {
+		payload := bytes.Repeat([]byte("ab"), n)[:n]
+		got := ws.AppendTextFunc([]byte("before"), func(dst []byte) []byte { return append(dst, payload...) })
+		if want := ws.AppendText([]byte("before"), payload); !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: another frame than AppendText's", n)
+		}
+	}
+}
