@@ -14,9 +14,17 @@ import (
 // Info says what runs, and where.
 type Info struct {
 	Version string   `json:"version"`
-	Listen  []string `json:"listen"` // host:port for clients
-	Admin   string   `json:"admin"`  // URL of this API
-	NATS    string   `json:"nats"`   // URL for services; empty when NATS does not listen
+	Listen  []string `json:"listen"`            // host:port for clients
+	Admin   string   `json:"admin"`             // URL of this API
+	NATS    string   `json:"nats"`              // URL for services; empty when NATS does not listen
+	Process *Process `json:"process,omitempty"` // absent where the system does not say
+}
+
+// Process is what the broker's process has spent since it started, and what it holds.
+type Process struct {
+	UserSeconds   float64 `json:"cpu_user_seconds"`
+	SystemSeconds float64 `json:"cpu_system_seconds"`
+	RSS           uint64  `json:"rss_bytes"`
 }
 
 // Problem is the body of every refusal.

@@ -16,6 +16,7 @@ import (
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/internal/usage"
 	"parley/tenants"
 )
 
@@ -32,7 +33,7 @@ const (
 // Config says what a Server tells of the process that it is part of. All fields are required.
 type Config struct {
 	Key   string       // the admin key
-	Info  func() Info  // what runs, and where
+	Info  func() Info  // what runs, and where; the process is added
 	Ready func() error // nil while clients, services and admins can be served
 }
 
@@ -185,7 +186,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := s.cfg.Ready(); err != nil {
 		// Whoever asks may not be an admin, so why it is not ready stays in the log.
-		s.log.Warn("Not ready.", "error", err)
+		s.log.Debug("Not ready.", "error", err)
 		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "The broker is not ready."))
 		return
 	}
@@ -193,7 +194,11 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) info(w http.ResponseWriter, _ *http.Request) error {
-	s.reply(w, http.StatusOK, s.cfg.Info())
+	info := s.cfg.Info()
+	if own, ok := usage.Own(); ok {
+		info.Process = &Process{UserSeconds: own.User.Seconds(), SystemSeconds: own.System.Seconds(), RSS: own.RSS}
+	}
+	s.reply(w, http.StatusOK, info)
 	return nil
 }
 
