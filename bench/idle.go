@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/internal/fault"
+)
+
+// Idle is connections that are subscribed and say nothing.
+type Idle struct {
+	Connections int
+	Channels    int // that the connections are spread over
+}
+
+// Run implements Scenario. The cost of a unit is that of a connect; the memory is read when the connections were left
+// alone for a while. At the end each channel gets one message, which shows that the connections were subscribed.
+func (c Idle) Run(ctx context.Context, s *Session) (*Result, error) {
+	if c.Connections < 1 || c.Channels < 1 {
+		return nil, fault.New(fault.Usage, "There has to be a connection and a channel.")
+	}
+	r := &Result{
+		Scenario: "idle", Unit: "connection",
+		Setting: fmt.Sprintf("%s in %s", plural(uint64(c.Connections), "connection"), plural(uint64(c.Channels), "channel")),
+	}
+	f := &flow{streams: c.Channels, spread: c.Connections, publishers: 1, size: smallSize, rate: 1}
+	f.build(s)
+	defer func() {
+		f.close()
+		r.Counts = f.counts()
+	}()
+	if err := f.connectSenders(ctx); err != nil {
+		return nil, err
+	}
+	s.Progress("connecting")
+	before, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.connectTakers(ctx); err != nil {
+		return nil, err
+	}
+	after, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.fill(before, after, uint64(c.Connections))
+	r.Latency = f.latency.summary()
+	if err := c.settle(ctx, s, r, before); err != nil {
+		return nil, err
+	}
+	if err := f.tell(ctx, 1); err != nil {
+		return nil, err
+	}
+	return r, f.drain(ctx, f.arrived)
+}
+
+// smallSize is the content of messages that are there to be counted only.
+const smallSize = 64
+
+// tell publishes a number of messages to each stream.
+func (f *flow) tell(ctx context.Context, messages int) error {
+	for range messages {
+		for _, s := range f.all {
+			for s.ledger.room() == 0 {
+				if err := s.sender.flush(); err != nil {
+					return lostPublisher(err)
+				}
+				if !pause(ctx, time.Millisecond) {
+					return ctx.Err()
+				}
+			}
+			s.sender.add(s, time.Now())
+			if len(s.sender.batch) > bufferBytes/4 {
+				if err := s.sender.flush(); err != nil {
+					return lostPublisher(err)
+				}
+			}
+		}
+	}
+	for _, p := range f.senders {
+		if err := p.flush(); err != nil {
+			return lostPublisher(err)
+		}
+	}
+	return nil
+}
+
+func lostPublisher(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The broker closed the publisher's connection.")
+}
+
+// settle leaves the connections alone and takes the least memory that the broker held meanwhile: what it has taken for
+// the handshakes goes back to the system little by little.
+func (c Idle) settle(ctx context.Context, s *Session, r *Result, before reading) error {
+	if r.Broker == nil {
+		return nil
+	}
+	for end := time.Now().Add(s.Settle); time.Now().Before(end); {
+		s.Progress(fmt.Sprintf("leaving them alone: %.1f MiB", float64(r.Broker.RSS)/(1<<20)))
+		if !pause(ctx, min(time.Second, time.Until(end))) {
+			return ctx.Err()
+		}
+		now, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		r.Broker.RSS = min(r.Broker.RSS, now.broker.RSS)
+	}
+	r.Broker.PerConn = (float64(r.Broker.RSS) - float64(before.broker.RSS)) / float64(c.Connections)
+	return nil
+}

@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Result is what a scenario has found.
+type Result struct {
+	Scenario  string   `json:"scenario"`
+	Setting   string   `json:"setting"` // the load in words
+	Unit      string   `json:"unit"`    // what is counted
+	Units     uint64   `json:"units"`   // in the time that counts
+	Seconds   float64  `json:"seconds"` // that time
+	PerSecond float64  `json:"per_second"`
+	Broker    *Cost    `json:"broker,omitempty"`  // absent when the broker's system does not say
+	Latency   *Latency `json:"latency,omitempty"` // from sending to receiving, on this machine's clock
+	Load      *Load    `json:"load,omitempty"`    // absent where the system does not say
+	Counts    Counts   `json:"counts"`
+}
+
+// Counts is what became of all messages of a run, the warm-up's too.
+type Counts struct {
+	Sent         uint64 `json:"sent"`
+	Acknowledged uint64 `json:"acknowledged"`
+	AckedTwice   uint64 `json:"acknowledged_twice"`
+	Refused      uint64 `json:"refused"`
+	Expected     uint64 `json:"expected"` // deliveries, if each subscriber gets each message of its channel
+	Delivered    uint64 `json:"delivered"`
+	Duplicated   uint64 `json:"duplicated"`
+	Missing      uint64 `json:"missing"`
+	Reordered    uint64 `json:"reordered"`
+	Foreign      uint64 `json:"foreign"` // deliveries and ACKs that nobody on the connection waited for
+	Disconnects  uint64 `json:"disconnects"`
+	Reason       string `json:"reason,omitempty"` // of the first refusal or disconnect
+}
+
+// Exact reports whether every message was acknowledged once and delivered once, in order, to everyone.
+func (c Counts) Exact() bool {
+	return c.Acknowledged == c.Sent && c.Delivered == c.Expected &&
+		c.AckedTwice+c.Refused+c.Duplicated+c.Missing+c.Reordered+c.Foreign+c.Disconnects == 0
+}
+
+// Write writes the result for people.
+func (r *Result) Write(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", r.Scenario, r.Setting)
+	fmt.Fprintf(&b, "  rate      %s/s (%s in %.1f s)\n", plural(uint64(r.PerSecond), r.Unit), thousands(r.Units), r.Seconds)
+	if c := r.Broker; c != nil {
+		fmt.Fprintf(&b, "  broker    %.2f µs CPU for each %s, %.2f cores, %.0f MiB", c.CPUMicros, r.Unit, c.CPUCores, float64(c.RSS)/(1<<20))
+		if c.PerConn > 0 {
+			fmt.Fprintf(&b, ", %.1f KiB a connection", c.PerConn/1024)
+		}
+		b.WriteByte('\n')
+	}
+	if l := r.Latency; l != nil {
+		fmt.Fprintf(&b, "  latency   p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.1f ms\n", l.P50, l.P90, l.P99, l.Max)
+	}
+	r.Counts.write(&b)
+	if l := r.Load; l != nil {
+		fmt.Fprintf(&b, "  machine   %.2f cores for this generator, %.2f for others\n", l.Generator, l.Others)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (c Counts) write(b *strings.Builder) {
+	fmt.Fprintf(b, "  messages  %s sent, %s acknowledged", thousands(c.Sent), thousands(c.Acknowledged))
+	if c.Expected > 0 {
+		fmt.Fprintf(b, "; %s delivered: %d missing, %d duplicated, %d reordered", thousands(c.Delivered), c.Missing, c.Duplicated, c.Reordered)
+	}
+	b.WriteByte('\n')
+	if !c.Exact() {
+		fmt.Fprintf(b, "  NOT EXACT %d acknowledged twice, %d refused, %d foreign, %d connections lost%s\n",
+			c.AckedTwice, c.Refused, c.Foreign, c.Disconnects, because(c.Reason))
+	}
+}
+
+// plural is a number of things in words.
+func plural(n uint64, unit string) string {
+	if stem, ok := strings.CutSuffix(unit, "y"); ok && n != 1 {
+		return thousands(n) + " " + stem + "ies"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return thousands(n) + " " + unit
+}
+
+// thousands is n with its digits in groups.
+func thousands(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,0 +1,92 @@
+package test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"parley/test/rig"
+)
+
+// load is what `parley bench` prints with --json, as far as it does not depend on the machine.
+type load struct {
+	Scenario, Unit string
+	Units          uint64
+	Broker         *struct {
+		CPU float64 `json:"cpu_us_per_unit"`
+		RSS uint64  `json:"rss_bytes"`
+	}
+	Latency *struct {
+		P50 float64 `json:"p50_ms"`
+	}
+	Counts struct {
+		Sent, Acknowledged, Expected, Delivered, Duplicated, Missing, Reordered uint64
+	}
+}
+
+// TestBench runs each load at a small scale against the built broker. Times are not judged, but every count is.
+func TestBench(t *testing.T) {
+	server := parley.Start(t, rig.Options{})
+	short := []string{"--warmup", "100ms", "--duration", "500ms"}
+	for _, c := range []struct {
+		args        []string
+		unit        string
+		subscribers uint64 // of each message; 0 when it is not the same for all
+		deliveries  uint64 // at least
+	}{
+		{append([]string{"fanout", "--subscribers", "20"}, short...), "delivery", 20, 20},
+		{append([]string{"fanout", "--subscribers", "3", "--rate", "50", "--size", "1024"}, short...), "delivery", 3, 3},
+		{append([]string{"channels", "--channels", "10", "--in-flight", "40"}, short...), "delivery", 2, 2},
+		{append([]string{"channels", "--channels", "10", "--subscribers", "1", "--rate", "200"}, short...), "delivery", 1, 1},
+		{append([]string{"ack"}, short...), "ack", 0, 0},
+		{append([]string{"ack", "--connections", "5", "--window", "16"}, short...), "ack", 0, 0},
+		{append([]string{"tokens", "--streams", "10"}, short...), "token", 1, 1},
+		{append([]string{"tokens", "--streams", "10", "--publishers", "1"}, short...), "token", 1, 1},
+		{[]string{"idle", "--connections", "40", "--channels", "7", "--settle", "100ms"}, "connection", 0, 40},
+		{[]string{"reconnect", "--connections", "40", "--channels", "7", "--missed", "5"}, "connection", 0, 40 * 6},
+	} {
+		t.Run(strings.Join(c.args[:min(len(c.args), 3)], " "), func(t *testing.T) {
+			out := server.MustCLI(append(append([]string{"bench"}, c.args...), "--quiet", "--json")...)
+			var got load
+			if err := json.Unmarshal([]byte(out), &got); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			n := got.Counts
+			if got.Scenario != c.args[0] || got.Unit != c.unit || got.Units == 0 || got.Latency == nil || got.Broker == nil || got.Broker.RSS == 0 {
+				t.Errorf("%s", out)
+			}
+			if n.Sent == 0 || n.Acknowledged != n.Sent || n.Delivered != n.Expected || n.Delivered < c.deliveries || n.Duplicated+n.Missing+n.Reordered > 0 ||
+				c.subscribers > 0 && n.Delivered != c.subscribers*n.Sent {
+				t.Errorf("the counts do not add up: %s", out)
+			}
+		})
+	}
+	if list := server.MustCLI("tenant", "list"); strings.Contains(list, "bench-") {
+		t.Errorf("tenants are left:\n%s", list)
+	}
+}
+
+// TestBenchForPeople: text on stdout, progress on stderr, and refusals that say what to do.
+func TestBenchForPeople(t *testing.T) {
+	server := parley.Start(t, rig.Options{})
+	r := server.CLI("bench", "ack", "--warmup", "0s", "--duration", "200ms")
+	if r.Code != 0 || !strings.Contains(r.Stdout, "ack: 1 connection with 1 in flight each, 128 bytes\n") || !strings.Contains(r.Stdout, "acknowledged\n") ||
+		!strings.Contains(r.Stderr, "measuring: ") {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{
+		{"fanout", "--size", "1"}, {"fanout", "--size", "100000"}, {"fanout", "--window", "0"}, {"fanout", "--rate", "-1"}, {"fanout", "--subscribers", "-1"},
+		{"channels", "--channels", "0"}, {"ack", "--window", "100000"}, {"ack", "--duration", "2h"}, {"ack", "--duration", "-1s"},
+		{"idle", "--connections", "0"}, {"reconnect", "--missed", "0"}, {"ack", "--threads", "0"}, {"ack", "--address", "nowhere"},
+	} {
+		if r := server.CLI(append(append([]string{"bench"}, args...), "--quiet")...); r.Code != 2 || r.Stdout != "" {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+	if r := server.CLI("bench", "ack", "--quiet", "--address", "127.0.0.1:1"); r.Code != 6 || !strings.Contains(r.Stderr, "--address") {
+		t.Errorf("nobody there: %+v", r)
+	}
+	if list := server.MustCLI("tenant", "list"); strings.Contains(list, "bench-") {
+		t.Errorf("tenants are left:\n%s", list)
+	}
+}
