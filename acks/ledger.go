@@ -100,10 +100,14 @@ func (l *Ledger) take(msg jetstream.Msg) {
 func (l *Ledger) awaitRoom() bool {
 	for {
 		select {
+		case <-l.closed: // whether or not there is room
+			return false
+		default:
+		}
+		select {
 		case <-l.room:
 			return true
 		case <-l.closed:
-			return false
 		case <-time.After(l.wait):
 			l.dropOverdue(time.Now())
 		}
@@ -182,7 +186,7 @@ func (l *Ledger) Nack(id string, seq uint64, delay time.Duration) (bool, error) 
 // Close ends the share: nothing more is delivered, and what is pending is given back at once.
 func (l *Ledger) Close() {
 	close(l.closed)
-	l.taking.Stop()
+	l.taking.Drain() // take gives back what waits in this process, too
 	<-l.taking.Closed()
 	l.mu.Lock()
 	defer l.mu.Unlock()

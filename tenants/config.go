@@ -9,7 +9,7 @@ import (
 
 // Config tunes a Registry. The zero value is ready to use.
 type Config struct {
-	Leeway       time.Duration // how far clocks may differ. Defaults to 10s, at most 30s.
+	Leeway       time.Duration // how far clocks may differ at a token's beginning. Defaults to 10s, at most 30s.
 	MaxTokenLife time.Duration // longest time between a token's issue and its end. Defaults to 30 days.
 	CacheTokens  int           // how many verified tokens are remembered. Defaults to 20,000.
 

@@ -168,8 +168,7 @@ func (v *verifier) refusal(err error, e *ringEntry, c *claims) error {
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), e.key.Audience != "" && len(c.Audience.items) == 0:
 		return badClaim("aud", "does not name the audience of the key")
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return fault.New(fault.TokenExpired, "The token expired at %s.", c.Expires.time().Format(time.RFC3339)).
-			WithFix("Get a new token.")
+		return expired(c.Expires.time())
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return fault.New(fault.AuthFailed, "The token is not valid before %s.", c.NotBefore.time().Format(time.RFC3339))
 	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
@@ -178,8 +177,16 @@ func (v *verifier) refusal(err error, e *ringEntry, c *claims) error {
 	return fault.Wrap(fault.AuthFailed, err, "The token's claims are not valid.")
 }
 
-// checkLife refuses tokens that would live longer than allowed: a stolen one would, too.
+func expired(at time.Time) error {
+	return fault.New(fault.TokenExpired, "The token expired at %s.", at.Format(time.RFC3339)).WithFix("Get a new token.")
+}
+
+// checkLife refuses tokens that would live longer than allowed: a stolen one would, too. There is no leeway at the end: a
+// connection is closed when its token ends, and the token must not open the next one.
 func (v *verifier) checkLife(g *Grant) error {
+	if !v.cfg.Now().Before(g.Expires) {
+		return expired(g.Expires)
+	}
 	from := g.Issued
 	if from.IsZero() {
 		from = v.cfg.Now()
