@@ -96,6 +96,9 @@ func (w *writer) readAnswers(t *testing.T, s *rig.Socket, underWay <-chan struct
 		if !ok {
 			return
 		}
+		if !answer.Answer() {
+			continue // somebody else's message
+		}
 		<-underWay
 		if answer.Type() == "ACK" { // after an ERROR the message is sent again later
 			w.book(t, answer)
