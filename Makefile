@@ -12,10 +12,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 BENCH ?= .
 BENCHTIME ?= 1s
+ROUNDS ?= 3
+LOAD ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/parley
@@ -65,7 +67,13 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: bench
-bench: ## Run the benchmarks that match BENCH (all); docs/performance.md has results
+bench: build ## Measure the broker beside a bare program, ROUNDS (3) times; LOAD picks loads by name
+	CGO_ENABLED=0 go build -trimpath -o bin/limit ./bench/limit
+	go build -o bin/rounds ./bench/rounds
+	bin/rounds -rounds $(ROUNDS) -only '$(LOAD)' | tee bin/bench.md
+
+.PHONY: microbench
+microbench: ## Run the Go benchmarks that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
 
 .PHONY: vuln

@@ -60,7 +60,8 @@ func TestDeadLetters(t *testing.T) {
 	w.mustCreate(t, "other")
 	giveUp(t, w, 3)
 	var page DeadLetters
-	for err := error(nil); len(page.DeadLetters) < 3; { // the store gives a message up in its own time
+	for len(page.DeadLetters) < 3 { // the store gives a message up in its own time
+		var err error
 		if page, err = w.DeadLetters(ctx, "acme", 0, 100); err != nil {
 			t.Fatal(err)
 		}

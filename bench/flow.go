@@ -46,7 +46,7 @@ type stream struct {
 }
 
 // build makes the streams and who takes part in them.
-func (f *flow) build(s *Session) {
+func (f *flow) build(s *Session) error {
 	f.session = s
 	if f.publishers <= 0 || f.publishers > f.streams {
 		f.publishers = f.streams
@@ -56,7 +56,11 @@ func (f *flow) build(s *Session) {
 		acks = f.window
 	}
 	for i := range f.publishers {
-		f.senders = append(f.senders, &publisher{flow: f, name: fmt.Sprintf("pub-%d", i), wake: make(chan struct{}, 1)})
+		token, err := s.token(fmt.Sprintf("pub-%d", i))
+		if err != nil {
+			return err
+		}
+		f.senders = append(f.senders, &publisher{flow: f, token: token, wake: make(chan struct{}, 1)})
 	}
 	for i := range f.streams {
 		st := &stream{flow: f, index: uint32(i), channel: fmt.Sprintf("load.c%d", i), ledger: newLedger(acks), sender: f.senders[i%f.publishers]}
@@ -66,8 +70,13 @@ func (f *flow) build(s *Session) {
 		f.all = append(f.all, st)
 	}
 	for i := range f.streams*f.subscribers + f.spread {
-		f.takers = append(f.takers, &subscriber{name: fmt.Sprintf("sub-%d", i), stream: f.all[i%f.streams]})
+		token, err := s.token(fmt.Sprintf("sub-%d", i))
+		if err != nil {
+			return err
+		}
+		f.takers = append(f.takers, &subscriber{token: token, stream: f.all[i%f.streams]})
 	}
+	return nil
 }
 
 // connectSenders opens the publishers' connections.
@@ -75,7 +84,7 @@ func (f *flow) connectSenders(ctx context.Context) error {
 	return inParallel(ctx, len(f.senders), dialing, func(ctx context.Context, i int) error {
 		p := f.senders[i]
 		var err error
-		p.link, err = f.session.open(ctx, p, p.name)
+		p.link, err = f.session.open(ctx, p, p.token, "")
 		if err != nil {
 			return err
 		}
@@ -89,7 +98,7 @@ func (f *flow) connectTakers(ctx context.Context) error {
 		t := f.takers[i]
 		began := time.Now()
 		var err error
-		t.link, err = f.session.open(ctx, t, t.name, "channel_id", t.stream.channel)
+		t.link, err = f.session.open(ctx, t, t.token, "&channel_id="+t.stream.channel)
 		f.latency.add(micros(time.Since(began)))
 		return err
 	})
@@ -249,7 +258,9 @@ func (f *flow) counts() Counts {
 // run is the whole life of a flow.
 func (f *flow) run(ctx context.Context, s *Session, r *Result) (_ *Result, err error) {
 	s.Progress("connecting")
-	f.build(s)
+	if err := f.build(s); err != nil {
+		return nil, err
+	}
 	defer func() {
 		f.close()
 		r.Counts = f.counts()

@@ -25,7 +25,9 @@ func (c Idle) Run(ctx context.Context, s *Session) (*Result, error) {
 		Setting: fmt.Sprintf("%s in %s", plural(uint64(c.Connections), "connection"), plural(uint64(c.Channels), "channel")),
 	}
 	f := &flow{streams: c.Channels, spread: c.Connections, publishers: 1, size: smallSize, rate: 1}
-	f.build(s)
+	if err := f.build(s); err != nil {
+		return nil, err
+	}
 	defer func() {
 		f.close()
 		r.Counts = f.counts()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,22 +42,17 @@ type link struct {
 // dialWithin bounds a connection's way to its first message.
 const dialWithin = 30 * time.Second
 
-// open opens a connection of an agent, with further names and values for the query. Its messages go to the receiver from
-// a goroutine of the link's own, which ends at close.
-func (s *Session) open(ctx context.Context, to receiver, agent string, more ...string) (*link, error) {
-	query, err := s.agent(agent, more...)
-	if err != nil {
-		return nil, err
-	}
-	dialer := net.Dialer{Timeout: dialWithin}
-	conn, err := dialer.DialContext(ctx, "tcp", s.address)
+// open opens a connection with a token, and further parameters of the query as they stand in a URL. Its messages go to
+// the receiver from a goroutine of the link's own, which ends at close.
+func (s *Session) open(ctx context.Context, to receiver, token, more string) (*link, error) {
+	conn, err := s.dial(ctx)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "A connection to %s failed: %s.", s.address, err).
 			WithFix("The address that clients use is given with --address HOST:PORT.")
 	}
 	l := &link{conn: conn, buffers: s.buffers, ready: make(chan struct{}), done: make(chan struct{})}
 	l.reader = reader{to: to, ready: sync.OnceFunc(func() { close(l.ready) }), pong: l.pong}
-	if err := l.handshake(query, s.address); err != nil {
+	if err := l.handshake("token="+token+more, s.address); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -71,9 +65,23 @@ func (s *Session) open(ctx context.Context, to receiver, agent string, more ...s
 	return l, nil
 }
 
-func (l *link) handshake(query url.Values, host string) error {
+// dial connects. Only the first connection can be interrupted: that costs more than all the rest of a dial.
+func (s *Session) dial(ctx context.Context) (net.Conn, error) {
+	dialer := net.Dialer{KeepAlive: -1}
+	if s.reached.Load() {
+		return dialer.Dial("tcp", s.address)
+	}
+	dialer.Timeout = dialWithin
+	conn, err := dialer.DialContext(ctx, "tcp", s.address)
+	if err == nil {
+		s.reached.Store(true)
+	}
+	return conn, err
+}
+
+func (l *link) handshake(query, host string) error {
 	_ = l.conn.SetDeadline(time.Now().Add(dialWithin))
-	request := "GET /v1/ws?" + query.Encode() + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	request := "GET /v1/ws?" + query + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cGFybGV5IGJlbmNoIHJ1bg==\r\n\r\n"
 	if _, err := io.WriteString(l.conn, request); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The broker closed a connection before it was open.")

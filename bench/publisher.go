@@ -9,7 +9,7 @@ import (
 // publisher is a connection that sends.
 type publisher struct {
 	flow    *flow
-	name    string
+	token   string
 	link    *link
 	streams []*stream
 	wake    chan struct{} // told when there may be room in a window

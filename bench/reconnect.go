@@ -42,7 +42,9 @@ func (c Reconnect) Run(ctx context.Context, s *Session) (_ *Result, err error) {
 			plural(uint64(c.Channels), "channel"), c.Missed),
 	}
 	f := &flow{streams: c.Channels, spread: c.Connections, publishers: 1, size: 128, rate: 1}
-	f.build(s)
+	if err := f.build(s); err != nil {
+		return nil, err
+	}
 	defer func() {
 		f.close()
 		r.Counts = f.counts()
@@ -108,7 +110,7 @@ func (c Reconnect) back(ctx context.Context, f *flow, back *recovery) error {
 		t := f.takers[i]
 		t.began = max(1, f.session.micros())
 		var err error
-		t.link, err = f.session.open(ctx, t, t.name, "channel_id", t.stream.channel, "since", strconv.FormatUint(t.seq, 10))
+		t.link, err = f.session.open(ctx, t, t.token, "&channel_id="+t.stream.channel+"&since="+strconv.FormatUint(t.seq, 10))
 		return err
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -40,6 +41,7 @@ type Session struct {
 	secret  []byte
 	buffers *buffers
 	started time.Time
+	reached atomic.Bool // a connection was made: the address is good
 }
 
 const (
@@ -115,22 +117,19 @@ func (s *Session) makeTenant(ctx context.Context) error {
 	return err
 }
 
-// agent returns the query with which an agent connects, with further names and values.
-func (s *Session) agent(name string, more ...string) (url.Values, error) {
+// token signs a token for an agent. Connections get theirs before any of them is opened, since signing is no load of the
+// broker's.
+func (s *Session) token(agent string) (string, error) {
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"tenant_id": s.tenant, "agent_id": name, "iat": now.Unix(), "exp": now.Add(tokenLife).Unix(),
+		"tenant_id": s.tenant, "agent_id": agent, "iat": now.Unix(), "exp": now.Add(tokenLife).Unix(),
 	})
 	token.Header["kid"] = keyID
 	signed, err := token.SignedString(s.secret)
 	if err != nil {
-		return nil, fmt.Errorf("sign a token: %w", err)
+		return "", fmt.Errorf("sign a token: %w", err)
 	}
-	query := url.Values{"token": {signed}}
-	for i := 0; i+1 < len(more); i += 2 {
-		query.Set(more[i], more[i+1])
-	}
-	return query, nil
+	return signed, nil
 }
 
 // micros is the time since the session began, as markers have it.

@@ -2,7 +2,7 @@ package bench
 
 // subscriber is a connection that receives one stream.
 type subscriber struct {
-	name   string
+	token  string
 	stream *stream
 	link   *link
 	tally  tally

@@ -22,6 +22,7 @@ type heard struct {
 func (h *heard) message(m marker, payload []byte) {
 	h.said = append(h.said, fmt.Sprintf("message %d/%d at %d seq %d", m.stream, m.number, m.micros, seqOf(payload)))
 }
+
 func (h *heard) acknowledged(s, n uint32) { h.said = append(h.said, fmt.Sprintf("ack %d/%d", s, n)) }
 func (h *heard) other(payload []byte)     { h.said = append(h.said, "other "+string(payload)) }
 func (h *heard) settle()                  { h.settled++ }
@@ -104,7 +105,9 @@ func TestReaderRefuses(t *testing.T) {
 // TestHotPathAllocatesNothing covers making, sending, receiving and counting a message.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	f := &flow{streams: 1, subscribers: 1, size: 128, window: 32, burst: 1}
-	f.build(&Session{})
+	if err := f.build(&Session{secret: []byte("secret")}); err != nil {
+		t.Fatal(err)
+	}
 	taker, sender, tmpl := f.takers[0], f.senders[0], newTemplate(0, "load.c0", 128)
 	in, _ := newReader(taker)
 	acks, _ := newReader(sender)
