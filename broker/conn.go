@@ -32,8 +32,9 @@ type Conn struct {
 	idle  time.Time // when refs last became 0; guarded by table.mu
 
 	mu      sync.Mutex
-	streams map[string]bool // ensured on this connection; guarded by mu
-	onLoss  []*func()       // guarded by mu
+	streams map[string]bool       // ensured on this connection; guarded by mu
+	onLoss  []*func()             // guarded by mu
+	lasts   map[Stream]*lastQueue // guarded by mu
 }
 
 // connTable holds the open connections of a node.

@@ -38,8 +38,8 @@ type ReadRequest struct {
 func (c *Conn) Read(ctx context.Context, req ReadRequest) (msgs []Stored, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+	inbox, answers := c.nc.NewInbox(), make(chan *nats.Msg, req.Limit+1)
+	sub, err := c.nc.ChanSubscribe(inbox, answers) // one that queues for itself holds room for 65,536 messages
 	if err != nil {
 		return nil, false, unreadable(req, err)
 	}
@@ -48,7 +48,7 @@ func (c *Conn) Read(ctx context.Context, req ReadRequest) (msgs []Stored, more b
 		return nil, false, unreadable(req, err)
 	}
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := receive(ctx, answers)
 		if err != nil {
 			return nil, false, unreadable(req, err)
 		}
@@ -128,21 +128,6 @@ func (c *Conn) Get(ctx context.Context, s Stream, seq uint64) (Stored, error) {
 		return Stored{}, fault.New(fault.NotFound, "The message %d is no longer stored.", seq)
 	}
 	return decodeStored(m)
-}
-
-// Last returns the sequence of the newest message on a subject, 0 when there is none.
-func (c *Conn) Last(ctx context.Context, s Stream, subject Subject) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+string(s)+"."+string(subject), nil)
-	if err != nil {
-		return 0, unreadable(ReadRequest{Stream: s, Subject: subject}, err)
-	}
-	if m.Header.Get("Status") == "404" {
-		return 0, nil
-	}
-	msg, err := decodeStored(m)
-	return msg.Seq, err
 }
 
 // Bounds returns the first and last sequence that a stream holds. What lies below the first has been dropped by

@@ -196,10 +196,11 @@ func (h *Hub) sweep(since time.Time) {
 // task runs f on a goroutine that Run waits for. f must end soon after h.life.
 func (h *Hub) task(f func()) { h.tasks.Go(f) }
 
+// shardOf spreads channels over the shards. The inboxes of a tenant share one, as they share a subscription.
 func (h *Hub) shardOf(a Address) *shard {
 	var hash maphash.Hash
 	hash.SetSeed(h.seed)
 	_, _ = hash.WriteString(string(a.Tenant))
-	_, _ = hash.WriteString(string(a.Subject()))
+	_, _ = hash.WriteString(string(a.Channel))
 	return h.shards[hash.Sum64()%uint64(len(h.shards))]
 }

@@ -33,15 +33,14 @@ const maxMarks = 64
 
 // SubscribeInbox is Subscribe for an agent's direct messages. Start it with StartInbox.
 func (s *Space) SubscribeInbox(ctx context.Context, agent broker.Token) (*Subscription, error) {
-	from, err := s.inboxPlace(ctx, agent)
-	if err != nil {
-		return nil, err
-	}
 	sub, err := s.Subscribe(ctx, Address{Tenant: s.tenant, Agent: agent}, SubscribeOptions{Agent: agent})
-	if err != nil {
+	if err != nil || sub.place == 0 { // nothing is stored for it, so that nothing can have been delivered
+		return sub, err
+	}
+	if sub.place, err = s.inboxPlace(ctx, agent); err != nil {
+		sub.Close()
 		return nil, err
 	}
-	sub.place = from
 	return sub, nil
 }
 
@@ -95,13 +94,12 @@ func (t *topic) saveTaken() {
 
 // saveInboxes looks after all inboxes of the shard. On the shard.
 func (s *shard) saveInboxes() {
-	for _, t := range s.topics {
-		if t.addr.Agent == "" {
-			continue
+	for _, inboxes := range s.inboxes {
+		for _, t := range inboxes {
+			for _, m := range t.members {
+				t.taken(m)
+			}
+			t.saveTaken()
 		}
-		for _, m := range t.members {
-			t.taken(m)
-		}
-		t.saveTaken()
 	}
 }

@@ -30,14 +30,16 @@ type shard struct {
 	commands chan func()
 	done     chan struct{}
 
-	topics map[*nats.Subscription]*topic
-	dirty  []*topic // with a batch to send
+	topics  map[*nats.Subscription]*topic            // of channels
+	inboxes map[*nats.Subscription]map[string]*topic // by the tenant's subscription and the subject of live copies
+	dirty   []*topic                                 // with a batch to send
 }
 
 func newShard(h *Hub) *shard {
 	return &shard{
 		hub: h, live: make(chan *nats.Msg, liveQueue), commands: make(chan func(), commandQueue),
 		done: make(chan struct{}), topics: map[*nats.Subscription]*topic{},
+		inboxes: map[*nats.Subscription]map[string]*topic{},
 	}
 }
 
@@ -84,8 +86,35 @@ func (s *shard) gather(m *nats.Msg) {
 	s.flush()
 }
 
+// add has t hear of its live copies.
+func (s *shard) add(t *topic) {
+	if t.addr.Agent == "" {
+		s.topics[t.sub] = t
+		return
+	}
+	if s.inboxes[t.sub] == nil {
+		s.inboxes[t.sub] = map[string]*topic{}
+	}
+	s.inboxes[t.sub][string(t.addr.Subject().Live())] = t
+}
+
+// remove undoes add.
+func (s *shard) remove(t *topic) {
+	if t.addr.Agent == "" {
+		delete(s.topics, t.sub)
+		return
+	}
+	delete(s.inboxes[t.sub], string(t.addr.Subject().Live()))
+	if len(s.inboxes[t.sub]) == 0 {
+		delete(s.inboxes, t.sub)
+	}
+}
+
 func (s *shard) take(m *nats.Msg) {
 	t := s.topics[m.Sub]
+	if t == nil {
+		t = s.inboxes[m.Sub][m.Subject]
+	}
 	if t == nil {
 		return // its topic was closed, or will read the message back when it opens
 	}

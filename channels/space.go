@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
@@ -28,6 +30,7 @@ type Space struct {
 	conn    *broker.Conn
 	publish *acks.Publisher
 	roster  *roster
+	mail    *nats.Subscription // the live copies of all inboxes
 	unhook  func()
 
 	life context.Context // ends when the space closes
@@ -69,8 +72,25 @@ func (s *Space) open(ctx context.Context) (err error) {
 	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, s.hub.cfg.Publish); err != nil {
 		return errors.Join(err, s.roster.watch.Stop())
 	}
+	if err = s.listen(ctx); err != nil {
+		s.publish.Close()
+		return errors.Join(err, s.roster.watch.Stop())
+	}
 	s.unhook = s.conn.OnLoss(s.recheck)
 	s.jobs.Go(func() { s.roster.run(s.life) })
+	return nil
+}
+
+// listen subscribes to the live copies of all inboxes, and returns when the subscription stands. One of its own for each
+// inbox would cost more than the rest of an idle agent.
+func (s *Space) listen(ctx context.Context) (err error) {
+	shard := s.hub.shardOf(Address{Tenant: s.tenant})
+	if s.mail, err = s.conn.NATS().ChanSubscribe(string(broker.AgentSubject("*").Live()), shard.live); err != nil {
+		return unreachable(err)
+	}
+	if err := s.conn.NATS().FlushWithContext(ctx); err != nil {
+		return unreachable(errors.Join(err, s.mail.Unsubscribe()))
+	}
 	return nil
 }
 
@@ -101,6 +121,7 @@ func (s *Space) close() {
 			t.end()
 		}
 	}
+	_ = s.mail.Unsubscribe() // fails only when the connection is closed, which ends it as well
 	s.unhook()
 	s.end() // the roster writes what the topics have left it, and ends
 	s.jobs.Wait()

@@ -18,7 +18,7 @@ type topic struct {
 	addr  Address
 	ready chan struct{} // closed when open has ended; err and start are set before
 	err   error
-	sub   *nats.Subscription
+	sub   *nats.Subscription // its own, or that of all inboxes
 
 	// Guarded by space.mu.
 	refs int
@@ -47,14 +47,11 @@ type entry struct {
 // open subscribes and finds the topic's place in the stream. What is published meanwhile is read back by the first
 // repair, since the place is looked up after the subscription stands.
 func (t *topic) open(ctx context.Context) error {
-	nc := t.space.conn.NATS()
-	sub, err := nc.ChanSubscribe(string(t.addr.Subject().Live()), t.shard.live)
-	if err != nil {
-		return unreachable(err)
+	if err := t.listen(); err != nil {
+		return err
 	}
-	t.sub = sub
 	t.repairing = true // not yet seen by the shard
-	t.shard.do(func() { t.shard.topics[sub] = t })
+	t.shard.do(func() { t.shard.add(t) })
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	last, base, err := t.place(ctx)
@@ -72,11 +69,26 @@ func (t *topic) open(ctx context.Context) error {
 	return nil
 }
 
+// listen subscribes to the topic's live copies, unless it is an inbox: one subscription serves all inboxes of a tenant.
+func (t *topic) listen() (err error) {
+	if t.addr.Agent != "" {
+		t.sub = t.space.mail
+		return nil
+	}
+	t.sub, err = t.space.conn.NATS().ChanSubscribe(string(t.addr.Subject().Live()), t.shard.live)
+	if err != nil {
+		return unreachable(err)
+	}
+	return nil
+}
+
 // place returns the newest sequence of the address, and the one up to which only the store knows what there was: of a
 // channel that is empty, retention may have dropped everything.
 func (t *topic) place(ctx context.Context) (last, base uint64, err error) {
-	if err := t.space.conn.NATS().FlushWithContext(ctx); err != nil {
-		return 0, 0, unreachable(err)
+	if t.addr.Agent == "" { // the subscription of the inboxes has been standing for long
+		if err := t.space.conn.NATS().FlushWithContext(ctx); err != nil {
+			return 0, 0, unreachable(err)
+		}
 	}
 	if last, err = t.space.conn.Last(ctx, t.addr.stream(), t.addr.Subject()); err != nil || last > 0 || t.addr.Agent != "" {
 		return last, last, err
@@ -88,8 +100,10 @@ func (t *topic) place(ctx context.Context) (last, base uint64, err error) {
 // shut ends the topic. On the shard.
 func (t *topic) shut() {
 	t.closed = true
-	delete(t.shard.topics, t.sub)
-	_ = t.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	t.shard.remove(t)
+	if t.addr.Agent == "" {
+		_ = t.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	}
 }
 
 // take handles one live copy whose predecessor on the subject has the given sequence. On the shard.
