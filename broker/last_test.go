@@ -10,7 +10,7 @@ import (
 
 // TestLastIsAskedForManyAtOnce asks for more subjects than one request takes, of which every other one holds a message.
 func TestLastIsAskedForManyAtOnce(t *testing.T) {
-	e := mustOpen(t, Config{})
+	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	c := mustAcquire(t, e, mustAccount(t, e))
 	if err := c.Ensure(t.Context(), Inboxes); err != nil {
 		t.Fatal(err)
