@@ -22,7 +22,7 @@ type Options struct {
 	Address  string        // host:port where clients connect. Defaults to the first that the broker names.
 	Warmup   time.Duration // before anything counts. Zero means none.
 	Duration time.Duration // what counts, of scenarios that last. Defaults to 5s; an hour with the warm-up at most.
-	Settle   time.Duration // how long idle connections are left alone before the memory is read. Defaults to 5s.
+	Settle   time.Duration // how long idle connections are left alone before the memory is read. Zero means not at all.
 	Progress func(string)  // told once a second what is going on; nil tells nobody
 }
 
@@ -55,9 +55,6 @@ const (
 func Run(ctx context.Context, client *admin.Client, opts Options, scenario Scenario) (_ *Result, err error) {
 	if opts.Duration <= 0 {
 		opts.Duration = 5 * time.Second
-	}
-	if opts.Settle <= 0 {
-		opts.Settle = 5 * time.Second
 	}
 	if opts.Warmup+opts.Duration > maxRun {
 		return nil, fault.New(fault.Usage, "A run lasts an hour at most.")

@@ -125,7 +125,7 @@ func awaitReady(ctx context.Context, dir string) error {
 
 // awaitCalm waits for a moment in which the machine has little else to do, but not for long.
 func awaitCalm(ctx context.Context) error {
-	const tries, little = 30, 0.15
+	const tries, little = 10, 0.15
 	for range tries {
 		before, known := usage.Machine()
 		if !sleep(ctx, rest) {
