@@ -52,20 +52,23 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 }
 
 // PutAccount creates or changes an account. When it returns nil the change is in force: of a suspended account and of
-// revoked users, all connections are closed.
+// revoked users, all connections are closed. In a cluster that holds for all nodes that this one can reach; the others
+// take it over as soon as they can be reached again.
 func (e *Engine) PutAccount(ctx context.Context, a Account) error {
 	_, token, err := e.id.accountToken(a)
 	if err != nil {
 		return err
 	}
 	if a.Suspended {
-		e.conns.bar(a.ID)
+		if err := e.everywhere(ctx, barAccount, a.ID); err != nil {
+			return err
+		}
 	}
-	if err := e.system.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", []byte(token)); err != nil {
+	if err := e.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", token); err != nil {
 		return fmt.Errorf("push account %s: %w", a.ID, err)
 	}
 	if !a.Suspended {
-		e.conns.admit(a.ID)
+		return e.everywhere(ctx, admitAccount, a.ID)
 	}
 	return nil
 }
@@ -83,7 +86,7 @@ func (e *Engine) EraseAccount(ctx context.Context, a AccountID) error {
 	if err := e.system.purge(ctx, key); err != nil {
 		return fmt.Errorf("purge account %s: %w", a, err)
 	}
-	if err := e.removeLeftovers(key); err != nil {
+	if err := e.everywhere(ctx, sweepAccount, a); err != nil {
 		return fmt.Errorf("purge account %s: %w", a, err)
 	}
 	claims := jwt.NewGenericClaims(e.id.claims.Subject)
@@ -92,7 +95,7 @@ func (e *Engine) EraseAccount(ctx context.Context, a AccountID) error {
 	if err != nil {
 		return fmt.Errorf("sign the deletion of account %s: %w", a, err)
 	}
-	if err := e.system.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", []byte(token)); err != nil {
+	if err := e.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", token); err != nil {
 		return fmt.Errorf("delete account %s: %w", a, err)
 	}
 	return nil
@@ -142,15 +145,18 @@ func (s *systemConn) request(ctx context.Context, subject string, data []byte, r
 	return json.Unmarshal(msg.Data, reply)
 }
 
-func (s *systemConn) claims(ctx context.Context, subject string, token []byte) error {
-	var reply server.ServerAPIClaimUpdateResponse
-	if err := s.request(ctx, subject, token, &reply); err != nil {
-		return err
-	}
-	if reply.Error != nil {
-		return fmt.Errorf("the server refused: %s", reply.Error.Description)
-	}
-	return nil
+// claims has every node change its accounts.
+func (e *Engine) claims(ctx context.Context, subject, token string) error {
+	return e.askAll(ctx, subject, []byte(token), func(b []byte) error {
+		var reply server.ServerAPIClaimUpdateResponse
+		if err := json.Unmarshal(b, &reply); err != nil {
+			return err
+		}
+		if reply.Error != nil {
+			return fmt.Errorf("the server refused: %s", reply.Error.Description)
+		}
+		return nil
+	})
 }
 
 func (s *systemConn) purge(ctx context.Context, key string) error {

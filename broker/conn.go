@@ -18,8 +18,8 @@ import (
 // Conn is this node's one connection to a tenant's account, shared by all who acquired it. It is opened at the first
 // Acquire and closed some time after the last Release.
 type Conn struct {
-	id  AccountID
-	cfg Config
+	id     AccountID
+	engine *Engine
 
 	ready chan struct{} // closed when the dial has ended; the fields below are set before
 	err   error
@@ -77,7 +77,7 @@ func (t *connTable) take(e *Engine, a AccountID) (c *Conn, first bool) {
 	}
 	c = t.open[a]
 	if c == nil {
-		c = &Conn{id: a, cfg: e.cfg, ready: make(chan struct{}), ended: make(chan struct{}), table: t, streams: map[string]bool{}}
+		c = &Conn{id: a, engine: e, ready: make(chan struct{}), ended: make(chan struct{}), table: t, streams: map[string]bool{}}
 		t.open[a], first = c, true
 	}
 	c.refs++
@@ -248,12 +248,34 @@ func (c *Conn) lost() {
 
 // openBucket opens a key-value bucket of the account, making it when it does not exist.
 func (c *Conn) openBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	cfg.Replicas = c.engine.replicas()
 	kv, err := c.js.CreateKeyValue(ctx, cfg)
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		kv, err = c.js.KeyValue(ctx, cfg.Bucket)
+	}
+	if err == nil && c.engine.clustered() {
+		kv, err = c.readFromLeader(ctx, kv)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
 	}
 	return kv, nil
+}
+
+// readFromLeader has a bucket answered by its leader only: another node's copy may lag behind, and somebody who writes on
+// one node and reads on another would not find it.
+func (c *Conn) readFromLeader(ctx context.Context, kv jetstream.KeyValue) (jetstream.KeyValue, error) {
+	stream, err := c.js.Stream(ctx, "KV_"+kv.Bucket())
+	if err != nil {
+		return nil, err
+	}
+	cfg := stream.CachedInfo().Config
+	if !cfg.AllowDirect {
+		return kv, nil
+	}
+	cfg.AllowDirect = false
+	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return c.js.KeyValue(ctx, kv.Bucket())
 }

@@ -47,7 +47,11 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the server name %q is no id: %w", e.cfg.ServerName, err)
 	}
-	kv, err := e.Bucket(ctx, jetstream.KeyValueConfig{Bucket: nodesBucket, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL})
+	var kv jetstream.KeyValue
+	err = e.persist(ctx, func(ctx context.Context) (err error) {
+		kv, err = e.Bucket(ctx, jetstream.KeyValueConfig{Bucket: nodesBucket, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL})
+		return err
+	})
 	if err != nil {
 		return err
 	}

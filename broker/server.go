@@ -62,10 +62,15 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 		JetStreamMaxMemory: unlimited,
 		JetStreamMaxStore:  unlimited,
 		SyncInterval:       syncInterval,
-		SyncAlways:         !groupSync,
+		SyncAlways:         !groupSync || e.clustered(),
+	}
+	if e.clustered() {
+		if err := e.clusterOptions(opts); err != nil {
+			return nil, err
+		}
 	}
 	if !opts.DontListen {
-		if opts.Host, opts.Port, err = e.cfg.listenAddress(); err != nil {
+		if opts.Host, opts.Port, err = splitAddress("NATS", e.cfg.Listen); err != nil {
 			return nil, err
 		}
 	}
@@ -123,6 +128,10 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 }
 
 func (e *Engine) startFault(err error) error {
+	if strings.Contains(err.Error(), "router port") {
+		return fault.Wrap(fault.Unavailable, err, "Listening on the cluster address %s failed: %s.", e.cfg.Cluster.Listen, err).
+			WithFix("Choose another with --cluster-listen.")
+	}
 	if strings.Contains(err.Error(), "address already in use") {
 		return fault.Wrap(fault.Unavailable, err, "The NATS address %s is in use by another process.", e.cfg.Listen).
 			WithFix("Choose another with --nats-listen, or %q for none.", ListenOff)

@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parley/internal/fault"
+)
+
+// Cluster makes an Engine one node of several that hold the same data. All nodes have the operator's seed of the first
+// one. The zero value is a broker of one node.
+type Cluster struct {
+	Name   string   // the same on all nodes, a Token. "" means no cluster.
+	Listen string   // where the other nodes connect, host:port; needs a fixed port.
+	Routes []string // where all nodes listen, this one included: nats://host:port
+}
+
+// maxReplicas is how many nodes hold each message. More would cost without making anything safer in practice.
+const maxReplicas = 3
+
+func (e *Engine) clustered() bool { return e.cfg.Cluster.Name != "" }
+
+// clusterOptions sets what makes the server a node of the cluster.
+func (e *Engine) clusterOptions(opts *server.Options) (err error) {
+	cluster := e.cfg.Cluster
+	if _, err := ParseToken(cluster.Name); err != nil {
+		return fault.Wrap(fault.Usage, err, "The cluster's name %q is no id.", cluster.Name)
+	}
+	opts.Cluster.Name = cluster.Name
+	if opts.Cluster.Host, opts.Cluster.Port, err = splitAddress("cluster", cluster.Listen); err != nil {
+		return err
+	}
+	secret, err := e.id.routeSecret()
+	if err != nil {
+		return err
+	}
+	opts.Cluster.Username, opts.Cluster.Password = routeUser, secret
+	opts.Routes, err = parseRoutes(cluster.Routes, url.UserPassword(routeUser, secret))
+	setRaftTimers()
+	return err
+}
+
+const routeUser = "parley"
+
+// parseRoutes returns the addresses of the nodes as the server wants them, each with the credentials of the cluster.
+func parseRoutes(routes []string, user *url.Userinfo) ([]*url.URL, error) {
+	var all []*url.URL
+	for _, r := range routes {
+		if !strings.Contains(r, "://") {
+			r = "nats://" + r
+		}
+		u, err := url.Parse(r)
+		if err == nil {
+			_, _, err = net.SplitHostPort(u.Host)
+		}
+		if err != nil || u.Scheme != "nats" || u.User != nil {
+			return nil, fault.Wrap(fault.Usage, err, "The route %q is not nats://host:port.", r)
+		}
+		all = append(all, &url.URL{Scheme: u.Scheme, Host: u.Host, User: user})
+	}
+	if len(all) == 0 {
+		return nil, fault.New(fault.Usage, "The cluster has no routes.").
+			WithFix("Name the cluster addresses of all nodes with --routes, the same list on each.")
+	}
+	return all, nil
+}
+
+// awaitCluster waits until enough nodes are there to agree on something.
+func (e *Engine) awaitCluster(ctx context.Context) error {
+	if !e.clustered() {
+		return nil
+	}
+	return e.persist(ctx, func(ctx context.Context) error {
+		_, err := e.home.js.AccountInfo(ctx)
+		return err
+	})
+}
+
+// persist repeats f while the cluster can't answer, as long as it may take to become ready.
+func (e *Engine) persist(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
+	defer cancel()
+	for {
+		attempt, end := context.WithTimeout(ctx, requestTimeout)
+		err := f(attempt)
+		end()
+		if err == nil || !passing(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fault.Wrap(fault.Unavailable, err, "The cluster was not ready within %s: fewer than half of its nodes can be reached.", e.cfg.ReadyWithin).
+				WithFix("See that the other nodes run, that --routes names all of them, and that all have the same operator's seed.")
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+// retryEvery is how often an answer of a cluster that is still forming is asked for.
+const retryEvery = 100 * time.Millisecond
+
+// passing reports whether an error is one of a cluster that has no leader yet, or not enough nodes.
+func passing(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503 || api.ErrorCode == codeNoPeers
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || strings.Contains(err.Error(), "no responders")
+}
+
+// codeNoPeers is the server's answer when too few nodes are there for the copies that are wanted.
+const codeNoPeers = 10005
+
+// replicas is how many nodes a stream is to be on, as many nodes as there are now.
+func (e *Engine) replicas() int {
+	if !e.clustered() {
+		return 1
+	}
+	return min(max(e.nodeCount(), 1), maxReplicas)
+}
+
+// nodeCount is how many nodes can be reached now, this one included.
+func (e *Engine) nodeCount() int { return e.server.NumRemotes() + 1 }
+
+// watchRoutes looks for changes in how the nodes are connected. What was published while a connection was down has not
+// come through it, so that everybody has to look for what was missed; again a moment later, because the nodes learn one
+// by one who listens to what.
+func (e *Engine) watchRoutes(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	before, again := e.routes(), false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := e.routes()
+		changed := now != before
+		if changed || again {
+			e.conns.lost()
+		}
+		before, again = now, changed
+	}
+}
+
+// routes identifies the connections to other nodes.
+func (e *Engine) routes() string {
+	all, err := e.server.Routez(nil)
+	if err != nil {
+		return "" // never: there are no options that could be wrong
+	}
+	var b strings.Builder
+	for _, r := range all.Routes {
+		fmt.Fprintf(&b, "%d ", r.Rid)
+	}
+	return b.String()
+}
+
+// lost tells the users of all connections that messages may have been missed.
+func (t *connTable) lost() {
+	t.mu.Lock()
+	all := make([]*Conn, 0, len(t.open))
+	for _, c := range t.open {
+		all = append(all, c)
+	}
+	t.mu.Unlock()
+	for _, c := range all {
+		c.lost()
+	}
+}
