@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/internal/fault"
@@ -26,7 +27,8 @@ type Cluster struct {
 // maxReplicas is how many nodes hold each message. More would cost without making anything safer in practice.
 const maxReplicas = 3
 
-func (e *Engine) clustered() bool { return e.cfg.Cluster.Name != "" }
+// Clustered reports whether there may be other nodes.
+func (e *Engine) Clustered() bool { return e.cfg.Cluster.Name != "" }
 
 // clusterOptions sets what makes the server a node of the cluster.
 func (e *Engine) clusterOptions(opts *server.Options) (err error) {
@@ -43,12 +45,16 @@ func (e *Engine) clusterOptions(opts *server.Options) (err error) {
 		return err
 	}
 	opts.Cluster.Username, opts.Cluster.Password = routeUser, secret
+	opts.ConnectErrorReports, opts.ReconnectErrorReports = reportEvery, reportEvery
 	opts.Routes, err = parseRoutes(cluster.Routes, url.UserPassword(routeUser, secret))
 	setRaftTimers()
 	return err
 }
 
 const routeUser = "parley"
+
+// reportEvery is how many failed attempts to reach a node, one a second, are logged once.
+const reportEvery = 60
 
 // parseRoutes returns the addresses of the nodes as the server wants them, each with the credentials of the cluster.
 func parseRoutes(routes []string, user *url.Userinfo) ([]*url.URL, error) {
@@ -75,21 +81,42 @@ func parseRoutes(routes []string, user *url.Userinfo) ([]*url.URL, error) {
 
 // awaitCluster waits until enough nodes are there to agree on something.
 func (e *Engine) awaitCluster(ctx context.Context) error {
-	if !e.clustered() {
-		return nil
-	}
-	return e.persist(ctx, func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
+	defer cancel()
+	err := e.persist(ctx, func(ctx context.Context) error {
+		if !e.Clustered() {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, attemptWithin)
+		defer cancel()
 		_, err := e.home.js.AccountInfo(ctx)
 		return err
 	})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The cluster was not ready within %s: fewer than half of its nodes can be reached.", e.cfg.ReadyWithin).
+			WithFix("See that the other nodes run, that --routes names all of them, and that all have the same operator's seed.")
+	}
+	return nil
 }
 
-// persist repeats f while the cluster can't answer, as long as it may take to become ready.
+const (
+	// attemptWithin bounds one question to a cluster that is still forming: whom nobody leads, nobody answers.
+	attemptWithin = 500 * time.Millisecond
+	// makeWithin bounds one attempt to make something. When two nodes make the same at the same time only one of them is
+	// answered; the other one finds it at the second attempt.
+	makeWithin = 2 * time.Second
+	// retryEvery is the pause after an answer that will be another one soon.
+	retryEvery = 50 * time.Millisecond
+)
+
+// persist calls f until it succeeds or fails for good. In a cluster much fails for a moment: there is no leader yet, or
+// another node is just making what this one wants to open. Alone, nothing does.
 func (e *Engine) persist(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
-	defer cancel()
+	if !e.Clustered() {
+		return f(ctx)
+	}
 	for {
-		attempt, end := context.WithTimeout(ctx, requestTimeout)
+		attempt, end := context.WithTimeout(ctx, makeWithin)
 		err := f(attempt)
 		end()
 		if err == nil || !passing(err) {
@@ -97,32 +124,50 @@ func (e *Engine) persist(ctx context.Context, f func(context.Context) error) err
 		}
 		select {
 		case <-ctx.Done():
-			return fault.Wrap(fault.Unavailable, err, "The cluster was not ready within %s: fewer than half of its nodes can be reached.", e.cfg.ReadyWithin).
-				WithFix("See that the other nodes run, that --routes names all of them, and that all have the same operator's seed.")
+			return err
 		case <-time.After(retryEvery):
 		}
 	}
 }
 
-// retryEvery is how often an answer of a cluster that is still forming is asked for.
-const retryEvery = 100 * time.Millisecond
-
-// passing reports whether an error is one of a cluster that has no leader yet, or not enough nodes.
+// passing reports whether an error is one of a cluster that has no leader, or not enough nodes, or of something that
+// another node is just making.
 func passing(err error) bool {
 	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return api.Code == 503 || api.ErrorCode == codeNoPeers
+	if errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeNoPeers) {
+		return true
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
-		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || strings.Contains(err.Error(), "no responders")
+	for _, moment := range []error{
+		context.DeadlineExceeded, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,
+		jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound,
+	} {
+		if errors.Is(err, moment) {
+			return true
+		}
+	}
+	return false
 }
+
+// awaitBucket gives the node that leads the cluster some time to make a bucket of the broker's own.
+func (e *Engine) awaitBucket(ctx context.Context, name string) error {
+	patience, cancel := context.WithTimeout(ctx, leaderFirst)
+	defer cancel()
+	_ = e.persist(patience, func(ctx context.Context) error { // what fails here fails again when it is opened
+		_, err := e.home.js.KeyValue(ctx, name)
+		return err
+	})
+	return ctx.Err()
+}
+
+// leaderFirst is how long the other nodes wait for the one that leads them.
+const leaderFirst = 2 * time.Second
 
 // codeNoPeers is the server's answer when too few nodes are there for the copies that are wanted.
 const codeNoPeers = 10005
 
 // replicas is how many nodes a stream is to be on, as many nodes as there are now.
 func (e *Engine) replicas() int {
-	if !e.clustered() {
+	if !e.Clustered() {
 		return 1
 	}
 	return min(max(e.nodeCount(), 1), maxReplicas)

@@ -75,7 +75,9 @@ func (c *testCluster) start(which ...int) {
 	errs := make([]error, len(which))
 	var starting sync.WaitGroup
 	for j, i := range which {
-		starting.Go(func() { c.nodes[i], errs[j] = Open(context.Background(), c.cfgs[i], testLog(c.t, c.cfgs[i].ServerName)) })
+		starting.Go(func() {
+			c.nodes[i], errs[j] = Open(context.Background(), c.cfgs[i], testLog(c.t, c.cfgs[i].ServerName))
+		})
 	}
 	starting.Wait()
 	for j, err := range errs {

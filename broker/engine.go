@@ -115,7 +115,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	e.done.Go(func() { e.watchStore(background) })
 	e.done.Go(func() { e.closeIdle(background) })
 	e.done.Go(func() { e.keepNodes(background) })
-	if e.clustered() {
+	if e.Clustered() {
 		e.done.Go(func() { e.watchRoutes(background) })
 		e.done.Go(func() { e.keepGrowing(background) })
 	}
@@ -148,7 +148,7 @@ func (e *Engine) Close() error {
 // longer be trusted: the engine has failed and nothing of this round may be acknowledged. In a cluster it has nothing
 // to do: what a stream confirms there is on the disks of a majority of its nodes.
 func (e *Engine) Sync() error {
-	if e.clustered() {
+	if e.Clustered() {
 		return nil
 	}
 	if err := syncStore(e.store.Fd()); err != nil {
@@ -173,8 +173,20 @@ func (e *Engine) ServicesURL() string {
 
 // Bucket opens, and at first use creates, a key-value bucket in the broker's own account, which no tenant can reach.
 func (e *Engine) Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
+	defer cancel()
+	if e.Clustered() && !e.server.JetStreamIsLeader() {
+		// All nodes open it at the same time. If all were to make it, the answer would go to one of them only.
+		if err := e.awaitBucket(ctx, cfg.Bucket); err != nil {
+			return nil, err
+		}
+	}
 	return e.home.openBucket(ctx, cfg)
 }
+
+// Losses delivers a value whenever a watch on a bucket of the broker's own may have missed something. A watch mends itself
+// in time; who is in a hurry begins it anew.
+func (e *Engine) Losses() (losses <-chan struct{}, stop func()) { return e.home.Losses() }
 
 // splitAddress splits host:port into what the server's options want.
 func splitAddress(what, address string) (host string, port int, err error) {

@@ -17,6 +17,8 @@ const (
 	// leaseTime is how long a node is believed to live after its last sign of life.
 	leaseTime  = 12 * time.Second
 	renewEvery = 4 * time.Second
+	// leaveWithin bounds the wait of a node that leaves: the last ones of a cluster find nobody to take their leave of.
+	leaveWithin = time.Second
 )
 
 // nodes knows which nodes live, this one included. A node is named for one run: after a restart it is another, so that
@@ -47,17 +49,13 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the server name %q is no id: %w", e.cfg.ServerName, err)
 	}
-	var kv jetstream.KeyValue
-	err = e.persist(ctx, func(ctx context.Context) (err error) {
-		kv, err = e.Bucket(ctx, jetstream.KeyValueConfig{Bucket: nodesBucket, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL})
-		return err
-	})
+	kv, err := e.Bucket(ctx, jetstream.KeyValueConfig{Bucket: nodesBucket, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL})
 	if err != nil {
 		return err
 	}
 	e.nodes = &nodes{self: self, kv: kv, alive: map[Token]bool{self: true}}
-	if err := e.renewLease(ctx); err != nil {
-		return err
+	if err := e.persist(ctx, e.renewLease); err != nil {
+		return fmt.Errorf("take a lease: %w", err)
 	}
 	watch, err := kv.WatchAll(context.WithoutCancel(ctx)) // it ends with leaveNodes
 	if err != nil {
@@ -77,6 +75,8 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 func (e *Engine) keepNodes(ctx context.Context) {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
+	losses, stop := e.home.Losses()
+	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,6 +86,10 @@ func (e *Engine) keepNodes(ctx context.Context) {
 			if err := e.renewLease(ctx); err != nil && ctx.Err() == nil {
 				e.log.Warn("the node's lease could not be renewed", "err", err)
 			}
+		case <-losses:
+			if e.Clustered() {
+				e.nodes.watch = Rewatch(ctx, e.nodes.kv, ">", e.nodes.watch)
+			}
 		case entry, ok := <-e.nodes.watch.Updates():
 			if ok && entry != nil {
 				e.nodes.see(entry)
@@ -94,8 +98,19 @@ func (e *Engine) keepNodes(ctx context.Context) {
 	}
 }
 
+// Rewatch begins a watch anew, which delivers all that there is once more, and stops the one before. When that fails the
+// old one goes on: it recovers by itself, only later.
+func Rewatch(ctx context.Context, kv jetstream.KeyValue, keys string, old jetstream.KeyWatcher) jetstream.KeyWatcher {
+	watch, err := kv.Watch(context.WithoutCancel(ctx), keys)
+	if err != nil {
+		return old
+	}
+	_ = old.Stop() // fails only when the connection is closed
+	return watch
+}
+
 func (e *Engine) leaveNodes() {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	if err := errors.Join(e.nodes.watch.Stop(), e.nodes.kv.Delete(ctx, string(e.nodes.self))); err != nil {
 		e.log.Warn("the node's lease could not be given up; it runs out by itself", "err", err)

@@ -38,7 +38,7 @@ type peerReply struct {
 
 // everywhere does something with an account on all nodes.
 func (e *Engine) everywhere(ctx context.Context, do string, a AccountID) error {
-	if !e.clustered() {
+	if !e.Clustered() {
 		return e.obey(ctx, peerRequest{do, a})
 	}
 	data, err := json.Marshal(peerRequest{do, a})
@@ -96,10 +96,14 @@ func (e *Engine) sweep(ctx context.Context, a AccountID) error {
 	if err != nil {
 		return err
 	}
-	for e.clustered() && !e.emptied(key) { // alone, the server has answered when they are gone
+	return e.sweepKey(ctx, key)
+}
+
+func (e *Engine) sweepKey(ctx context.Context, key string) error {
+	for e.Clustered() && !e.emptied(key) { // alone, the server has answered when they are gone
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the streams of account %s are not gone yet", a)
+			return fmt.Errorf("the streams of account %s are not gone yet", key)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -62,9 +62,9 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 		JetStreamMaxMemory: unlimited,
 		JetStreamMaxStore:  unlimited,
 		SyncInterval:       syncInterval,
-		SyncAlways:         !groupSync || e.clustered(),
+		SyncAlways:         !groupSync || e.Clustered(),
 	}
-	if e.clustered() {
+	if e.Clustered() {
 		if err := e.clusterOptions(opts); err != nil {
 			return nil, err
 		}
@@ -91,8 +91,12 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 		}
 	}()
 	for _, a := range []AccountID{systemAccount, brokerAccount} {
-		key, token, err := e.id.accountToken(Account{ID: a, Name: string(a)})
+		id := e.id
+		key, token, err := id.accountToken(Account{ID: a, Name: string(a)})
 		if err != nil {
+			return nil, err
+		}
+		if token, err = id.undated(token); err != nil {
 			return nil, err
 		}
 		if err := resolver.Store(key, token); err != nil {

@@ -64,9 +64,12 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 	if done {
 		return nil
 	}
-	cfg := c.streamConfig(s)
-	cfg.Replicas = c.engine.replicas()
-	_, err := c.js.CreateStream(ctx, cfg)
+	err := c.engine.persist(ctx, func(ctx context.Context) error {
+		cfg := c.streamConfig(s)
+		cfg.Replicas = c.engine.replicas()
+		_, err := c.js.CreateStream(ctx, cfg)
+		return err
+	})
 	// One that exists with another configuration was made by an administrator or another version: it is good as it is.
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fault.Wrap(fault.Unavailable, fmt.Errorf("create stream %s: %w", s, err), "The tenant's store can't be reached now.")

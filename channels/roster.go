@@ -106,8 +106,15 @@ func newRoster(ctx context.Context, s *Space) (*roster, error) {
 // run writes what has changed here and takes in what has changed elsewhere, until ctx ends.
 func (r *roster) run(ctx context.Context) {
 	updates := r.watch.Updates()
+	losses, stop := r.space.conn.Losses()
+	defer stop()
 	for {
 		select {
+		case <-losses:
+			if r.space.hub.engine.Clustered() {
+				r.watch = broker.Rewatch(ctx, r.kv, agentKeys+">", r.watch)
+				updates = r.watch.Updates()
+			}
 		case entry, ok := <-updates:
 			if !ok {
 				updates = nil // the connection was closed; ctx ends soon

@@ -69,6 +69,7 @@ func (t *topic) open(ctx context.Context) error {
 			t.repair()
 		}
 	})
+	t.space.hub.lookLater(t)
 	return nil
 }
 
