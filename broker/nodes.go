@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -88,7 +87,7 @@ func (e *Engine) keepNodes(ctx context.Context) {
 			}
 		case <-losses:
 			if e.Clustered() {
-				e.nodes.watch = Rewatch(ctx, e.nodes.kv, ">", e.nodes.watch)
+				e.nodes.watch = Rewatch(ctx, e.nodes.kv, ">", e.nodes.watch, e.done.Go)
 			}
 		case entry, ok := <-e.nodes.watch.Updates():
 			if ok && entry != nil {
@@ -98,21 +97,11 @@ func (e *Engine) keepNodes(ctx context.Context) {
 	}
 }
 
-// Rewatch begins a watch anew, which delivers all that there is once more, and stops the one before. When that fails the
-// old one goes on: it recovers by itself, only later.
-func Rewatch(ctx context.Context, kv jetstream.KeyValue, keys string, old jetstream.KeyWatcher) jetstream.KeyWatcher {
-	watch, err := kv.Watch(context.WithoutCancel(ctx), keys)
-	if err != nil {
-		return old
-	}
-	_ = old.Stop() // fails only when the connection is closed
-	return watch
-}
-
 func (e *Engine) leaveNodes() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
-	if err := errors.Join(e.nodes.watch.Stop(), e.nodes.kv.Delete(ctx, string(e.nodes.self))); err != nil {
+	e.done.Go(func() { EndWatch(e.nodes.watch) })
+	if err := e.nodes.kv.Delete(ctx, string(e.nodes.self)); err != nil {
 		e.log.Warn("the node's lease could not be given up; it runs out by itself", "err", err)
 	}
 }

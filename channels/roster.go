@@ -112,7 +112,7 @@ func (r *roster) run(ctx context.Context) {
 		select {
 		case <-losses:
 			if r.space.hub.engine.Clustered() {
-				r.watch = broker.Rewatch(ctx, r.kv, agentKeys+">", r.watch)
+				r.watch = broker.Rewatch(ctx, r.kv, agentKeys+">", r.watch, r.space.hub.task)
 				updates = r.watch.Updates()
 			}
 		case entry, ok := <-updates:
@@ -124,7 +124,7 @@ func (r *roster) run(ctx context.Context) {
 		case <-r.wake:
 			r.flush(ctx)
 		case <-ctx.Done():
-			_ = r.watch.Stop() // fails only when the connection is closed
+			r.space.hub.task(func() { broker.EndWatch(r.watch) })
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), openWithin)
 			r.flush(last)
 			_ = r.space.conn.NATS().FlushWithContext(last) // a connection that is gone has lost it anyway
