@@ -2,12 +2,14 @@ package broker
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,21 +53,53 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 	return key, token, nil
 }
 
+// undatedAt is when tokens were issued that are to be the same on all nodes, whenever they are made.
+const undatedAt = 1_700_000_000
+
+// undated signs a token again with a fixed time of issue. The nodes of a cluster exchange tokens that differ, and a
+// connection that is made at that moment is refused.
+func (id *identity) undated(token string) (string, error) {
+	head, rest, _ := strings.Cut(token, ".")
+	body, _, _ := strings.Cut(rest, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(body)
+	if err != nil {
+		return "", fmt.Errorf("read an account's token: %w", err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(raw, &claims); err != nil {
+		return "", fmt.Errorf("read an account's token: %w", err)
+	}
+	claims["iat"] = undatedAt
+	delete(claims, "jti") // a hash of what has just changed; nobody reads it
+	if raw, err = json.Marshal(claims); err != nil {
+		return "", err
+	}
+	unsigned := head + "." + base64.RawURLEncoding.EncodeToString(raw)
+	signature, err := id.operator.Sign([]byte(unsigned))
+	if err != nil {
+		return "", fmt.Errorf("sign an account's token: %w", err)
+	}
+	return unsigned + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
 // PutAccount creates or changes an account. When it returns nil the change is in force: of a suspended account and of
-// revoked users, all connections are closed.
+// revoked users, all connections are closed. In a cluster that holds for all nodes that this one can reach; the others
+// take it over as soon as they can be reached again.
 func (e *Engine) PutAccount(ctx context.Context, a Account) error {
 	_, token, err := e.id.accountToken(a)
 	if err != nil {
 		return err
 	}
 	if a.Suspended {
-		e.conns.bar(a.ID)
+		if err := e.everywhere(ctx, barAccount, a.ID); err != nil {
+			return err
+		}
 	}
-	if err := e.system.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", []byte(token)); err != nil {
+	if err := e.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", token); err != nil {
 		return fmt.Errorf("push account %s: %w", a.ID, err)
 	}
 	if !a.Suspended {
-		e.conns.admit(a.ID)
+		return e.everywhere(ctx, admitAccount, a.ID)
 	}
 	return nil
 }
@@ -83,19 +117,24 @@ func (e *Engine) EraseAccount(ctx context.Context, a AccountID) error {
 	if err := e.system.purge(ctx, key); err != nil {
 		return fmt.Errorf("purge account %s: %w", a, err)
 	}
-	if err := e.removeLeftovers(key); err != nil {
+	if err := e.everywhere(ctx, sweepAccount, a); err != nil {
 		return fmt.Errorf("purge account %s: %w", a, err)
 	}
+	if err := e.deleteAccount(ctx, key); err != nil {
+		return fmt.Errorf("delete account %s: %w", a, err)
+	}
+	return nil
+}
+
+// deleteAccount has all nodes forget an account.
+func (e *Engine) deleteAccount(ctx context.Context, key string) error {
 	claims := jwt.NewGenericClaims(e.id.claims.Subject)
 	claims.Data["accounts"] = []string{key}
 	token, err := claims.Encode(e.id.operator)
 	if err != nil {
-		return fmt.Errorf("sign the deletion of account %s: %w", a, err)
+		return fmt.Errorf("sign the deletion of account %s: %w", key, err)
 	}
-	if err := e.system.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", []byte(token)); err != nil {
-		return fmt.Errorf("delete account %s: %w", a, err)
-	}
-	return nil
+	return e.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", token)
 }
 
 // removeLeftovers deletes the directories that the server has emptied.
@@ -142,15 +181,18 @@ func (s *systemConn) request(ctx context.Context, subject string, data []byte, r
 	return json.Unmarshal(msg.Data, reply)
 }
 
-func (s *systemConn) claims(ctx context.Context, subject string, token []byte) error {
-	var reply server.ServerAPIClaimUpdateResponse
-	if err := s.request(ctx, subject, token, &reply); err != nil {
-		return err
-	}
-	if reply.Error != nil {
-		return fmt.Errorf("the server refused: %s", reply.Error.Description)
-	}
-	return nil
+// claims has every node change its accounts.
+func (e *Engine) claims(ctx context.Context, subject, token string) error {
+	return e.askAll(ctx, subject, []byte(token), func(b []byte) error {
+		var reply server.ServerAPIClaimUpdateResponse
+		if err := json.Unmarshal(b, &reply); err != nil {
+			return err
+		}
+		if reply.Error != nil {
+			return fmt.Errorf("the server refused: %s", reply.Error.Description)
+		}
+		return nil
+	})
 }
 
 func (s *systemConn) purge(ctx context.Context, key string) error {

@@ -18,8 +18,8 @@ import (
 // Conn is this node's one connection to a tenant's account, shared by all who acquired it. It is opened at the first
 // Acquire and closed some time after the last Release.
 type Conn struct {
-	id  AccountID
-	cfg Config
+	id     AccountID
+	engine *Engine
 
 	ready chan struct{} // closed when the dial has ended; the fields below are set before
 	err   error
@@ -78,7 +78,7 @@ func (t *connTable) take(e *Engine, a AccountID) (c *Conn, first bool) {
 	}
 	c = t.open[a]
 	if c == nil {
-		c = &Conn{id: a, cfg: e.cfg, ready: make(chan struct{}), ended: make(chan struct{}), table: t, streams: map[string]bool{}}
+		c = &Conn{id: a, engine: e, ready: make(chan struct{}), ended: make(chan struct{}), table: t, streams: map[string]bool{}}
 		t.open[a], first = c, true
 	}
 	c.refs++
@@ -184,9 +184,18 @@ func (c *Conn) dial(e *Engine) error {
 		return err
 	}
 	c.nc = nc
-	c.js, err = jetstream.New(nc)
+	if c.js, err = jetstream.New(nc); err == nil && e.Clustered() {
+		// What the leader before has stored at the last moment it may not have republished.
+		_, err = nc.Subscribe(leaderNotices, func(*nats.Msg) { c.lost() })
+	}
+	if err != nil {
+		nc.Close()
+	}
 	return err
 }
+
+// leaderNotices is where the server says that another node leads a stream of the account.
+const leaderNotices = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>"
 
 // dial opens an in-process connection as a user of the account that is made for this connection only.
 func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
@@ -224,8 +233,8 @@ func (c *Conn) NATS() *nats.Conn { return c.nc }
 // JetStream returns the JetStream context of the account.
 func (c *Conn) JetStream() jetstream.JetStream { return c.js }
 
-// OnLoss registers f to be called whenever messages may have been missed: after a reconnect, and when a subscription's
-// queue overflowed. f must not block. The returned function takes f back.
+// OnLoss registers f to be called whenever messages may have been missed: after a reconnect, when a subscription's queue
+// overflowed, and in a cluster when a node was lost or another one leads a stream. f must not block. The returned function takes f back.
 func (c *Conn) OnLoss(f func()) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,6 +247,17 @@ func (c *Conn) OnLoss(f func()) (stop func()) {
 	}
 }
 
+// Losses is OnLoss as a channel that holds one value when something may have been missed since it was last read.
+func (c *Conn) Losses() (losses <-chan struct{}, stop func()) {
+	signal := make(chan struct{}, 1)
+	return signal, c.OnLoss(func() {
+		select {
+		case signal <- struct{}{}:
+		default:
+		}
+	})
+}
+
 func (c *Conn) lost() {
 	c.mu.Lock()
 	all := slices.Clone(c.onLoss)
@@ -248,13 +268,43 @@ func (c *Conn) lost() {
 }
 
 // openBucket opens a key-value bucket of the account, making it when it does not exist.
-func (c *Conn) openBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	kv, err := c.js.CreateKeyValue(ctx, cfg)
-	if errors.Is(err, jetstream.ErrBucketExists) {
-		kv, err = c.js.KeyValue(ctx, cfg.Bucket)
-	}
+func (c *Conn) openBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (kv jetstream.KeyValue, err error) {
+	err = c.engine.persist(ctx, func(ctx context.Context) (err error) {
+		kv, err = c.tryBucket(ctx, cfg)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
 	}
 	return kv, nil
+}
+
+func (c *Conn) tryBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	cfg.Replicas = c.engine.replicas()
+	kv, err := c.js.CreateKeyValue(ctx, cfg)
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		kv, err = c.js.KeyValue(ctx, cfg.Bucket)
+	}
+	if err == nil && c.engine.Clustered() {
+		kv, err = c.readFromLeader(ctx, kv)
+	}
+	return kv, err
+}
+
+// readFromLeader has a bucket answered by its leader only: another node's copy may lag behind, and somebody who writes on
+// one node and reads on another would not find it.
+func (c *Conn) readFromLeader(ctx context.Context, kv jetstream.KeyValue) (jetstream.KeyValue, error) {
+	stream, err := c.js.Stream(ctx, "KV_"+kv.Bucket())
+	if err != nil {
+		return nil, err
+	}
+	cfg := stream.CachedInfo().Config
+	if !cfg.AllowDirect {
+		return kv, nil
+	}
+	cfg.AllowDirect = false
+	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return c.js.KeyValue(ctx, kv.Bucket())
 }

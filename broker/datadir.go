@@ -1,11 +1,16 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+
+	"github.com/google/uuid"
 
 	"parley/internal/fault"
 )
@@ -82,3 +87,29 @@ func (d *dataDir) accounts() string { return filepath.Join(d.path, "accounts") }
 func (d *dataDir) store() string { return filepath.Join(d.path, "jetstream") }
 
 func (d *dataDir) close() error { return d.lock.Close() }
+
+// name returns the node's name. It is made at the first start, or the one that is wanted, and stays: in a cluster it says
+// which copies of which streams this directory holds.
+func (d *dataDir) name(wanted string) (string, error) {
+	path := filepath.Join(d.path, "node.name")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		name := cmp.Or(wanted, "node-"+uuid.NewString()[:8])
+		if _, err := ParseToken(name); err != nil {
+			return "", fault.Wrap(fault.Usage, err, "The node's name %q is no id.", name)
+		}
+		return name, writeSecret(path, []byte(name+"\n"))
+	}
+	if err != nil {
+		return "", unusable(d.path, err)
+	}
+	name := strings.TrimSpace(string(b))
+	if _, err := ParseToken(name); err != nil {
+		return "", damaged(path, "it holds no name")
+	}
+	if wanted != "" && wanted != name {
+		return "", fault.New(fault.Usage, "The data directory %s belongs to the node %s, not to %s.", d.path, name, wanted).
+			WithFix("Leave the name away, or give the new node a directory of its own.")
+	}
+	return name, nil
+}

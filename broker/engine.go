@@ -24,17 +24,18 @@ const ListenOff = "off"
 // Config says where an Engine lives and what it may use. DataDir is required; the rest has defaults.
 type Config struct {
 	DataDir     string        // everything that must survive a restart
-	ServerName  string        // unique in a cluster. Defaults to "parley".
+	ServerName  string        // names this node. Defaults to one that is made at the first start and stays with DataDir.
 	Listen      string        // where services connect, host:port; port 0 picks one. Defaults to 127.0.0.1:4222; ListenOff for nowhere.
 	Retention   time.Duration // how long messages are kept. Defaults to 7 days.
 	Dedupe      time.Duration // how long a message id is remembered. Defaults to 2 minutes.
 	IdleClose   time.Duration // how long an unused tenant connection stays open. Defaults to 5 minutes.
 	MinFree     uint64        // free bytes on the disk under which nothing more is stored. Defaults to 64 MiB.
-	ReadyWithin time.Duration // how long the server may take to recover its store. Defaults to 60 seconds.
+	ReadyWithin time.Duration // how long the server may take to recover its store, and a cluster to agree. Defaults to 60 seconds.
+	SeedFile    string        // the operator's seed, from another node of the cluster. Needed at the first start only.
+	Cluster     Cluster       // Zero means a broker of one node.
 }
 
 func (c Config) withDefaults() Config {
-	c.ServerName = cmp.Or(c.ServerName, "parley")
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:4222")
 	c.Retention = cmp.Or(c.Retention, 7*24*time.Hour)
 	c.Dedupe = cmp.Or(c.Dedupe, 2*time.Minute)
@@ -82,7 +83,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	if e.id, err = openIdentity(dir); err != nil {
+	if e.id, err = openIdentity(dir, cfg.SeedFile); err != nil {
+		return nil, err
+	}
+	if e.cfg.ServerName, err = dir.name(cfg.ServerName); err != nil {
 		return nil, err
 	}
 	if err := e.startServer(ctx); err != nil {
@@ -94,7 +98,13 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	if e.system, err = e.connectSystem(); err != nil {
 		return nil, err
 	}
+	if err := e.answerPeers(); err != nil {
+		return nil, fmt.Errorf("listen to the other nodes: %w", err)
+	}
 	if e.home, err = e.Acquire(ctx, brokerAccount); err != nil {
+		return nil, err
+	}
+	if err := e.awaitCluster(ctx); err != nil {
 		return nil, err
 	}
 	if err := e.joinNodes(ctx); err != nil {
@@ -105,6 +115,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	e.done.Go(func() { e.watchStore(background) })
 	e.done.Go(func() { e.closeIdle(background) })
 	e.done.Go(func() { e.keepNodes(background) })
+	if e.Clustered() {
+		e.done.Go(func() { e.watchRoutes(background) })
+		e.done.Go(func() { e.keepGrowing(background) })
+	}
 	return e, nil
 }
 
@@ -131,8 +145,12 @@ func (e *Engine) Close() error {
 }
 
 // Sync makes everything that was stored before the call survive a power cut. An error means that the disk can no
-// longer be trusted: the engine has failed and nothing of this round may be acknowledged.
+// longer be trusted: the engine has failed and nothing of this round may be acknowledged. In a cluster it has nothing
+// to do: what a stream confirms there is on the disks of a majority of its nodes.
 func (e *Engine) Sync() error {
+	if e.Clustered() {
+		return nil
+	}
 	if err := syncStore(e.store.Fd()); err != nil {
 		err = fmt.Errorf("sync the store: %w", err)
 		e.fail(err)
@@ -155,14 +173,26 @@ func (e *Engine) ServicesURL() string {
 
 // Bucket opens, and at first use creates, a key-value bucket in the broker's own account, which no tenant can reach.
 func (e *Engine) Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
+	defer cancel()
+	if e.Clustered() && !e.server.JetStreamIsLeader() {
+		// All nodes open it at the same time. If all were to make it, the answer would go to one of them only.
+		if err := e.awaitBucket(ctx, cfg.Bucket); err != nil {
+			return nil, err
+		}
+	}
 	return e.home.openBucket(ctx, cfg)
 }
 
-// listenAddress splits cfg.Listen into what the server's options want.
-func (c Config) listenAddress() (host string, port int, err error) {
-	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
+// Losses delivers a value whenever a watch on a bucket of the broker's own may have missed something. A watch mends itself
+// in time; who is in a hurry begins it anew.
+func (e *Engine) Losses() (losses <-chan struct{}, stop func()) { return e.home.Losses() }
+
+// splitAddress splits host:port into what the server's options want.
+func splitAddress(what, address string) (host string, port int, err error) {
+	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
-		return "", 0, fault.Wrap(fault.Usage, err, "The NATS address %q is not host:port.", c.Listen)
+		return "", 0, fault.Wrap(fault.Usage, err, "The %s address %q is not host:port.", what, address)
 	}
 	host = "0.0.0.0"
 	if addr.IP != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,14 +39,17 @@ type identity struct {
 	claims   *jwt.OperatorClaims
 }
 
-// openIdentity reads the operator's seed, or makes one in a fresh directory. A directory that holds messages but no
-// seed is damaged: a new operator could never open its accounts.
-func openIdentity(d *dataDir) (*identity, error) {
+// openIdentity reads the operator's seed. A fresh directory gets the one in seedFile, or a new one when that is "". A
+// directory that holds messages but no seed is damaged: a new operator could never open its accounts.
+func openIdentity(d *dataDir, seedFile string) (*identity, error) {
 	name := filepath.Join(d.secrets(), "operator.seed")
 	seed, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(d.store()); err == nil {
 			return nil, damaged(name, "it is missing although the directory holds messages")
+		}
+		if seedFile != "" {
+			return importIdentity(name, seedFile)
 		}
 		return newIdentity(name)
 	}
@@ -56,7 +60,42 @@ func openIdentity(d *dataDir) (*identity, error) {
 	if err != nil {
 		return nil, damaged(name, err.Error())
 	}
+	if seedFile != "" {
+		given, err := readSeed(seedFile)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(given.seed, id.seed) {
+			return nil, fault.New(fault.Usage, "The operator's seed in %s is not the one of this data directory.", seedFile).
+				WithFix("A node that joins a cluster begins with an empty data directory.")
+		}
+	}
 	return id, os.Chmod(name, 0o600)
+}
+
+// importIdentity takes over the operator of another node.
+func importIdentity(name, seedFile string) (*identity, error) {
+	id, err := readSeed(seedFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeSecret(name, id.seed); err != nil {
+		return nil, fmt.Errorf("save the operator's seed: %w", err)
+	}
+	return id, nil
+}
+
+func readSeed(name string) (*identity, error) {
+	seed, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "The operator's seed can't be read: %s.", err)
+	}
+	id, err := parseIdentity(bytes.TrimSpace(seed))
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "The file %s can't be used: %s.", name, err).
+			WithFix("Copy secrets/operator.seed from the data directory of another node.")
+	}
+	return id, nil
 }
 
 func damaged(name, why string) error {
@@ -132,4 +171,13 @@ func (id *identity) accountKey(a AccountID) (string, error) {
 		return "", err
 	}
 	return kp.PublicKey()
+}
+
+// routeSecret is the password by which the nodes of a cluster know each other.
+func (id *identity) routeSecret() (string, error) {
+	raw, err := hkdf.Key(sha256.New, id.seed, nil, "parley cluster routes", 32)
+	if err != nil {
+		return "", fmt.Errorf("derive the password of the routes: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(raw), nil
 }

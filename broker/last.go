@@ -32,6 +32,13 @@ type lastQuestion struct {
 
 // Last returns the sequence of the newest message on a subject, 0 when there is none.
 func (c *Conn) Last(ctx context.Context, s Stream, subject Subject) (uint64, error) {
+	if c.engine.Clustered() { // see leaderread.go
+		msg, _, err := c.fromLeader(ctx, s, leaderGet{Last: subject})
+		if err != nil {
+			err = unreadable(ReadRequest{Stream: s, Subject: subject}, err)
+		}
+		return msg.Seq, err
+	}
 	return c.lastQueue(s).ask(subject, func(subjects []Subject) (map[Subject]uint64, error) {
 		// Somebody else's client going away must not fail this one.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)

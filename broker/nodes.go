@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,6 +16,8 @@ const (
 	// leaseTime is how long a node is believed to live after its last sign of life.
 	leaseTime  = 12 * time.Second
 	renewEvery = 4 * time.Second
+	// leaveWithin bounds the wait of a node that leaves: the last ones of a cluster find nobody to take their leave of.
+	leaveWithin = time.Second
 )
 
 // nodes knows which nodes live, this one included. A node is named for one run: after a restart it is another, so that
@@ -52,8 +53,8 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 		return err
 	}
 	e.nodes = &nodes{self: self, kv: kv, alive: map[Token]bool{self: true}}
-	if err := e.renewLease(ctx); err != nil {
-		return err
+	if err := e.persist(ctx, e.renewLease); err != nil {
+		return fmt.Errorf("take a lease: %w", err)
 	}
 	watch, err := kv.WatchAll(context.WithoutCancel(ctx)) // it ends with leaveNodes
 	if err != nil {
@@ -73,6 +74,8 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 func (e *Engine) keepNodes(ctx context.Context) {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
+	losses, stop := e.home.Losses()
+	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,6 +84,10 @@ func (e *Engine) keepNodes(ctx context.Context) {
 		case <-tick.C:
 			if err := e.renewLease(ctx); err != nil && ctx.Err() == nil {
 				e.log.Warn("the node's lease could not be renewed", "err", err)
+			}
+		case <-losses:
+			if e.Clustered() {
+				e.nodes.watch = Rewatch(ctx, e.nodes.kv, ">", e.nodes.watch, e.done.Go)
 			}
 		case entry, ok := <-e.nodes.watch.Updates():
 			if ok && entry != nil {
@@ -91,9 +98,10 @@ func (e *Engine) keepNodes(ctx context.Context) {
 }
 
 func (e *Engine) leaveNodes() {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
-	if err := errors.Join(e.nodes.watch.Stop(), e.nodes.kv.Delete(ctx, string(e.nodes.self))); err != nil {
+	e.done.Go(func() { EndWatch(e.nodes.watch) })
+	if err := e.nodes.kv.Delete(ctx, string(e.nodes.self)); err != nil {
 		e.log.Warn("the node's lease could not be given up; it runs out by itself", "err", err)
 	}
 }

@@ -34,8 +34,16 @@ type ReadRequest struct {
 }
 
 // Read returns stored messages of one subject, oldest first, and whether there are more behind them. It uses direct get
-// in batches: no consumer is made, and any replica answers.
+// in batches: no consumer is made, and any replica answers. That there are no more holds for the whole cluster.
 func (c *Conn) Read(ctx context.Context, req ReadRequest) (msgs []Stored, more bool, err error) {
+	msgs, more, err = c.readDirect(ctx, req)
+	if err == nil && !more && c.engine.Clustered() {
+		return c.confirmEnd(ctx, req, msgs)
+	}
+	return msgs, more, err
+}
+
+func (c *Conn) readDirect(ctx context.Context, req ReadRequest) (msgs []Stored, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	inbox, answers := c.nc.NewInbox(), make(chan *nats.Msg, req.Limit+1)
@@ -124,10 +132,19 @@ func (c *Conn) Get(ctx context.Context, s Stream, seq uint64) (Stored, error) {
 	if err != nil {
 		return Stored{}, unreadable(ReadRequest{Stream: s}, err)
 	}
-	if m.Header.Get("Status") == "404" {
-		return Stored{}, fault.New(fault.NotFound, "The message %d is no longer stored.", seq)
+	if m.Header.Get("Status") != "404" {
+		return decodeStored(m)
 	}
-	return decodeStored(m)
+	if c.engine.Clustered() {
+		msg, found, err := c.fromLeader(ctx, s, leaderGet{Seq: seq})
+		if err != nil {
+			return Stored{}, unreadable(ReadRequest{Stream: s}, err)
+		}
+		if found {
+			return msg, nil
+		}
+	}
+	return Stored{}, fault.New(fault.NotFound, "The message %d is no longer stored.", seq)
 }
 
 // Bounds returns the first and last sequence that a stream holds. What lies below the first has been dropped by

@@ -53,7 +53,7 @@ func TestRestoreMakesLostAccountsAgain(t *testing.T) {
 			}
 
 			e := mustOpen(t, Config{DataDir: dir, Listen: ListenOff})
-			if err := e.Restore(t.Context(), []Account{{ID: id, Name: "acme"}, {ID: other, Name: "other"}}); err != nil {
+			if err := e.Restore(t.Context(), []Account{{ID: id, Name: "acme"}, {ID: other, Name: "other"}}, false); err != nil {
 				t.Fatal(err)
 			}
 			c = mustAcquire(t, e, id)
@@ -70,14 +70,14 @@ func TestRestoreMakesLostAccountsAgain(t *testing.T) {
 func TestRestoreRefusesAccountsThatNobodyKnows(t *testing.T) {
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	known, lost := mustAccount(t, e), mustAccount(t, e)
-	err := e.Restore(t.Context(), []Account{{ID: known}})
+	err := e.Restore(t.Context(), []Account{{ID: known}}, false)
 	if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(fault.Message(err), jwtFile(t, e, lost)) {
 		t.Errorf("%v", err)
 	}
 	if err := e.EraseAccount(t.Context(), lost); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Restore(t.Context(), []Account{{ID: known}}); err != nil {
+	if err := e.Restore(t.Context(), []Account{{ID: known}}, false); err != nil {
 		t.Errorf("after it was erased: %v", err)
 	}
 }

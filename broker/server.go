@@ -62,10 +62,15 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 		JetStreamMaxMemory: unlimited,
 		JetStreamMaxStore:  unlimited,
 		SyncInterval:       syncInterval,
-		SyncAlways:         !groupSync,
+		SyncAlways:         !groupSync || e.Clustered(),
+	}
+	if e.Clustered() {
+		if err := e.clusterOptions(opts); err != nil {
+			return nil, err
+		}
 	}
 	if !opts.DontListen {
-		if opts.Host, opts.Port, err = e.cfg.listenAddress(); err != nil {
+		if opts.Host, opts.Port, err = splitAddress("NATS", e.cfg.Listen); err != nil {
 			return nil, err
 		}
 	}
@@ -86,8 +91,12 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 		}
 	}()
 	for _, a := range []AccountID{systemAccount, brokerAccount} {
-		key, token, err := e.id.accountToken(Account{ID: a, Name: string(a)})
+		id := e.id
+		key, token, err := id.accountToken(Account{ID: a, Name: string(a)})
 		if err != nil {
+			return nil, err
+		}
+		if token, err = id.undated(token); err != nil {
 			return nil, err
 		}
 		if err := resolver.Store(key, token); err != nil {
@@ -123,6 +132,10 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 }
 
 func (e *Engine) startFault(err error) error {
+	if strings.Contains(err.Error(), "router port") {
+		return fault.Wrap(fault.Unavailable, err, "Listening on the cluster address %s failed: %s.", e.cfg.Cluster.Listen, err).
+			WithFix("Choose another with --cluster-listen.")
+	}
 	if strings.Contains(err.Error(), "address already in use") {
 		return fault.Wrap(fault.Unavailable, err, "The NATS address %s is in use by another process.", e.cfg.Listen).
 			WithFix("Choose another with --nats-listen, or %q for none.", ListenOff)

@@ -35,7 +35,7 @@ const markerTTL = time.Minute
 func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 	if s == DeadLetters {
 		return jetstream.StreamConfig{
-			Name: string(s), Subjects: []string{deadLetterNotices}, Storage: jetstream.FileStorage, MaxAge: c.cfg.Retention, AllowDirect: true,
+			Name: string(s), Subjects: []string{deadLetterNotices}, Storage: jetstream.FileStorage, MaxAge: c.engine.cfg.Retention, AllowDirect: true,
 		}
 	}
 	root := rootChannel
@@ -46,8 +46,8 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 		Name:       string(s),
 		Subjects:   []string{root + ">", rootRetry + root + ">"},
 		Storage:    jetstream.FileStorage,
-		MaxAge:     c.cfg.Retention,
-		Duplicates: min(c.cfg.Dedupe, c.cfg.Retention),
+		MaxAge:     c.engine.cfg.Retention,
+		Duplicates: min(c.engine.cfg.Dedupe, c.engine.cfg.Retention),
 		// The republished copy is made after the message is stored and carries its sequence and the one before it on
 		// the same subject, so that whoever listens sees what is missing.
 		RePublish:   &jetstream.RePublish{Source: root + ">", Destination: rootLive + root + ">"},
@@ -64,7 +64,12 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 	if done {
 		return nil
 	}
-	_, err := c.js.CreateStream(ctx, c.streamConfig(s))
+	err := c.engine.persist(ctx, func(ctx context.Context) error {
+		cfg := c.streamConfig(s)
+		cfg.Replicas = c.engine.replicas()
+		_, err := c.js.CreateStream(ctx, cfg)
+		return err
+	})
 	// One that exists with another configuration was made by an administrator or another version: it is good as it is.
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fault.Wrap(fault.Unavailable, fmt.Errorf("create stream %s: %w", s, err), "The tenant's store can't be reached now.")

@@ -53,6 +53,7 @@ type Hub struct {
 	tasks   sync.WaitGroup // replays and repairs; they end when life does
 	life    context.Context
 	end     context.CancelFunc
+	looks   looks
 
 	mu     sync.Mutex
 	spaces map[tenants.ID]*Space // guarded by mu
@@ -65,6 +66,7 @@ func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *s
 	h := &Hub{
 		cfg: cfg, engine: engine, committer: committer, log: log,
 		seed: maphash.MakeSeed(), readers: semaphore.NewWeighted(cfg.Readers), spaces: map[tenants.ID]*Space{},
+		looks: looks{due: map[*topic]time.Time{}},
 	}
 	h.life, h.end = context.WithCancel(context.Background())
 	for range cfg.Shards {
@@ -104,6 +106,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case now := <-tick.C:
 			h.sweep(now.Add(-h.cfg.Linger))
+			h.look(now)
 		}
 	}
 	h.mu.Lock()

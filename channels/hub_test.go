@@ -32,13 +32,22 @@ type node struct {
 // startNode runs a node on dir until the test ends or stop is called.
 func startNode(t testing.TB, dir string, cfg Config) *node {
 	t.Helper()
-	engine, err := broker.Open(t.Context(), broker.Config{DataDir: dir, Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	n, err := tryNode(t, broker.Config{DataDir: dir, Listen: "127.0.0.1:0"}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return n
+}
+
+func tryNode(t testing.TB, about broker.Config, cfg Config) (*node, error) {
+	log := slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", about.ServerName)
+	engine, err := broker.Open(t.Context(), about, log)
+	if err != nil {
+		return nil, err
+	}
 	committer := acks.NewCommitter(engine.Sync)
 	cfg.Frame = func(dst, message []byte) []byte { return append(append(dst, message...), '\n') }
-	hub := NewHub(cfg, engine, committer, slog.New(slog.DiscardHandler))
+	hub := NewHub(cfg, engine, committer, log)
 	var hubs, commits sync.WaitGroup
 	hubCtx, stopHub := context.WithCancel(context.Background())
 	commitCtx, stopCommits := context.WithCancel(context.Background())
@@ -54,7 +63,7 @@ func startNode(t testing.TB, dir string, cfg Config) *node {
 		}
 	})}
 	t.Cleanup(n.stop)
-	return n
+	return n, nil
 }
 
 // tenant makes an account and opens its space.

@@ -107,8 +107,15 @@ func newRoster(ctx context.Context, s *Space) (*roster, error) {
 // run writes what has changed here and takes in what has changed elsewhere, until ctx ends.
 func (r *roster) run(ctx context.Context) {
 	updates := r.watch.Updates()
+	losses, stop := r.space.conn.Losses()
+	defer stop()
 	for {
 		select {
+		case <-losses:
+			if r.space.hub.engine.Clustered() {
+				r.watch = broker.Rewatch(ctx, r.kv, agentKeys+">", r.watch, r.space.hub.task)
+				updates = r.watch.Updates()
+			}
 		case entry, ok := <-updates:
 			if !ok {
 				updates = nil // the connection was closed; ctx ends soon
@@ -118,7 +125,7 @@ func (r *roster) run(ctx context.Context) {
 		case <-r.wake:
 			r.flush(ctx)
 		case <-ctx.Done():
-			_ = r.watch.Stop() // fails only when the connection is closed
+			r.space.hub.task(func() { broker.EndWatch(r.watch) })
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), openWithin)
 			r.flush(last)
 			_ = r.space.conn.NATS().FlushWithContext(last) // a connection that is gone has lost it anyway

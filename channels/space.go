@@ -236,6 +236,10 @@ func (s *Space) recheck() {
 		all = append(all, t)
 	}
 	s.mu.Unlock()
+	if s.hub.engine.Clustered() {
+		s.hub.lookAt(time.Now(), all...)
+		return
+	}
 	s.hub.task(func() {
 		for _, t := range all {
 			t.shard.do(func() {

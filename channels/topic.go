@@ -66,6 +66,7 @@ func (t *topic) open(ctx context.Context) error {
 			t.repair()
 		}
 	})
+	t.space.hub.lookLater(t)
 	return nil
 }
 

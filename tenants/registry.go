@@ -19,8 +19,10 @@ type engine interface {
 	Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error)
 	PutAccount(ctx context.Context, a broker.Account) error
 	EraseAccount(ctx context.Context, a broker.AccountID) error
-	Restore(ctx context.Context, all []broker.Account) error
+	Restore(ctx context.Context, all []broker.Account, whole bool) error
+	Clustered() bool
 	Sync() error
+	Losses() (losses <-chan struct{}, stop func())
 }
 
 var _ engine = (*broker.Engine)(nil)
@@ -74,7 +76,10 @@ func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registr
 	if err := r.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the registry of tenants: %w", err)
 	}
-	if err := e.Restore(ctx, r.accounts()); err != nil {
+	// A node that was down while a tenant was deleted still has its account. That can be told from a registry that has
+	// lost a part of itself only where other nodes have answered for it.
+	whole := e.Clustered() && r.seen > 0
+	if err := e.Restore(ctx, r.accounts(), whole); err != nil {
 		return nil, err
 	}
 	r.settleAll(ctx)

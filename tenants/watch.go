@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -17,6 +18,8 @@ const (
 	settleEvery = time.Minute     // between looks for steps that nobody has finished
 	watchAgain  = time.Second     // before a watch that broke is taken up again
 	seenWithin  = 5 * time.Second // until a change comes back through the watch
+	loadWithin  = time.Minute     // until everything is read at the start
+	loadAgain   = 100 * time.Millisecond
 )
 
 // Run keeps the registry up to date until ctx ends. It returns when all that it started has ended.
@@ -28,6 +31,9 @@ func (r *Registry) Run(ctx context.Context) error {
 		err := r.follow(ctx)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if errors.Is(err, errMissed) {
+			continue
 		}
 		r.log.Warn("The watch on the tenants ended; it is taken up again.", "error", err)
 		select {
@@ -51,37 +57,70 @@ func (r *Registry) settleRegularly(ctx context.Context) {
 	}
 }
 
-// load reads the whole registry once.
+// errMissed ends a watch that may have missed a change: a node of the cluster was lost.
+var errMissed = errors.New("the watch may have missed a change")
+
+// load reads the whole registry once. In a cluster it waits until this node's view has everything that was stored
+// before: the copy that is read may lag behind.
 func (r *Registry) load(ctx context.Context) error {
-	watch, err := r.bucket.WatchAll(ctx, jetstream.IgnoreDeletes())
-	if err != nil {
-		return err
+	ctx, cancel := context.WithTimeout(ctx, loadWithin)
+	defer cancel()
+	for {
+		if err := r.loadOnce(ctx); err != nil {
+			return err
+		}
+		if !r.engine.Clustered() {
+			return nil
+		}
+		status, err := r.bucket.Status(ctx) // answered by the leader
+		if err != nil {
+			return err
+		}
+		if s, ok := status.(*jetstream.KeyValueBucketStatus); !ok || s.StreamInfo().State.LastSeq <= r.seen {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("this node's copy lags behind: %w", ctx.Err())
+		case <-time.After(loadAgain):
+		}
 	}
-	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
-	all, err := r.readAll(ctx, watch)
-	if err != nil {
-		return err
-	}
-	r.replace(all)
-	return nil
 }
 
-// follow applies changes as they come, after reading everything once.
-func (r *Registry) follow(ctx context.Context) error {
+func (r *Registry) loadOnce(ctx context.Context) error {
 	watch, err := r.bucket.WatchAll(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
-	all, err := r.readAll(ctx, watch)
+	all, last, err := r.readAll(ctx, watch)
 	if err != nil {
 		return err
 	}
-	r.replace(all)
+	r.replace(all, last)
+	return nil
+}
+
+// follow applies changes as they come, after reading everything once.
+func (r *Registry) follow(ctx context.Context) error {
+	losses, stop := r.engine.Losses()
+	defer stop()
+	watch, err := r.bucket.WatchAll(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
+	all, last, err := r.readAll(ctx, watch)
+	if err != nil {
+		return err
+	}
+	r.replace(all, last)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-losses:
+			return errMissed
 		case entry, ok := <-watch.Updates():
 			if !ok {
 				return fmt.Errorf("the bucket's watch closed")
@@ -93,19 +132,22 @@ func (r *Registry) follow(ctx context.Context) error {
 	}
 }
 
-// readAll reads a watch up to the mark that all that was there has been delivered.
-func (r *Registry) readAll(ctx context.Context, watch jetstream.KeyWatcher) (map[ID]Tenant, error) {
-	all := map[ID]Tenant{}
+// readAll reads a watch up to the mark that all that was there has been delivered. last is the newest revision of that.
+func (r *Registry) readAll(ctx context.Context, watch jetstream.KeyWatcher) (all map[ID]Tenant, last uint64, err error) {
+	all = map[ID]Tenant{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		case entry, ok := <-watch.Updates():
+			if ok && entry != nil {
+				last = max(last, entry.Revision())
+			}
 			switch {
 			case !ok:
-				return nil, fmt.Errorf("the bucket's watch closed")
+				return nil, 0, fmt.Errorf("the bucket's watch closed")
 			case entry == nil:
-				return all, nil
+				return all, last, nil
 			case entry.Operation() != jetstream.KeyValuePut:
 				delete(all, ID(entry.Key()))
 			default:
@@ -119,8 +161,9 @@ func (r *Registry) readAll(ctx context.Context, watch jetstream.KeyWatcher) (map
 	}
 }
 
-// replace makes all the content of the registry, telling the listeners what differs.
-func (r *Registry) replace(all map[ID]Tenant) {
+// replace makes all, which was read up to the revision last, the content of the registry, telling the listeners what
+// differs. What is known to be newer stays: the copy that was read may lag behind.
+func (r *Registry) replace(all map[ID]Tenant, last uint64) {
 	r.mu.RLock()
 	gone := maps.Clone(r.residents)
 	r.mu.RUnlock()
@@ -128,12 +171,8 @@ func (r *Registry) replace(all map[ID]Tenant) {
 		delete(gone, id)
 		r.put(t)
 	}
-	for id, res := range gone {
-		r.remove(id, res.tenant.Revision)
-	}
-	var last uint64
-	for _, t := range all {
-		last = max(last, t.Revision)
+	for id := range gone {
+		r.remove(id, last)
 	}
 	r.advance(last)
 }

@@ -22,7 +22,7 @@ func TestTour(t *testing.T) {
 	service.expect("listening on channel.general")
 	url := "ws://" + server.Addr() + "/v1/ws"
 	listener := example(t, "agent", "-url", url, "-token", bob)
-	await(t, server, "bob")
+	awaitOnline(t, server, "bob")
 	speaker := example(t, "agent", "-url", url, "-token", alice)
 	speaker.say("Hello from Alice")
 	speaker.expect(`alice: "Hello from Alice"`, "on disk as 1", `a service: "Welcome, alice!"`)
@@ -51,7 +51,7 @@ func TestTour(t *testing.T) {
 func printed(t *testing.T, server *rig.Server, name string) (value string) {
 	t.Helper()
 	pattern := regexp.MustCompile(`(?m)^ *` + name + `='([^']+)'`)
-	poll(t, "a printed "+name, func() bool {
+	await(t, "a printed "+name, func() bool {
 		m := pattern.FindStringSubmatch(server.Log())
 		if m != nil {
 			value = m[1]
@@ -61,24 +61,12 @@ func printed(t *testing.T, server *rig.Server, name string) (value string) {
 	return value
 }
 
-// await returns when the agent is online.
-func await(t *testing.T, server *rig.Server, agent string) {
+// awaitOnline returns when the agent is online.
+func awaitOnline(t *testing.T, server *rig.Server, agent string) {
 	t.Helper()
-	poll(t, agent+" online", func() bool {
+	await(t, agent+" online", func() bool {
 		return strings.Contains(server.CLI("agent", "show", "--tenant", "demo", agent).Stdout, "online")
 	})
-}
-
-// poll asks until the answer is yes.
-func poll(t *testing.T, what string, yes func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
-	defer cancel()
-	for !yes() {
-		if ctx.Err() != nil {
-			t.Fatalf("no %s", what)
-		}
-	}
 }
 
 // program is a running example.

@@ -38,8 +38,11 @@ func (cmd *configDocCmd) Run(c *console, command *kong.Context) error {
 		if f.Name == "listen" {
 			return []string{":8080"}, help
 		}
-		if f.Target.Kind() == reflect.Bool {
+		switch f.Target.Kind() {
+		case reflect.Bool:
 			return false, help
+		case reflect.Slice:
+			return []string{}, help
 		}
 		return f.Default, help
 	})
@@ -78,6 +81,11 @@ func yamlOf(value any) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatBool(v)}
 	case uint64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatUint(v, 10)}
+	case string:
+		if v == "" { // bare, it would be null
+			return &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle}
+		}
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: v}
 	default:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: reflect.ValueOf(v).String()}
 	}

@@ -25,6 +25,12 @@ type settings struct {
 	NATSListen  string   `setting:"" name:"nats-listen" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Where services connect with NATS, or off. Defaults to 127.0.0.1:4222."`
 	Dev         bool     `setting:"" help:"Make a tenant demo with tokens and credentials, and print what to try."`
 
+	ClusterName      string   `setting:"" placeholder:"NAME" help:"Be one node of the cluster of this name."`
+	ClusterListen    string   `setting:"" placeholder:"ADDR" help:"Where the other nodes connect. Defaults to :6222 in a cluster."`
+	Routes           []string `setting:"" placeholder:"URL" help:"Where all nodes of the cluster listen, this one included: nats://host:port,nats://host:port,..."`
+	NodeName         string   `setting:"" placeholder:"NAME" help:"Name of this node in the cluster. Defaults to one that is made at the first start."`
+	OperatorSeedFile string   `setting:"" placeholder:"FILE" help:"secrets/operator.seed of the cluster's first node. The other nodes need it at their first start."`
+
 	LogLevel  string `setting:"" enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
 	LogFormat string `setting:"" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
 
@@ -60,6 +66,15 @@ func (s settings) effective() (settings, error) {
 			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
 		}
 	}
+	switch clustered := s.ClusterName != ""; {
+	case !clustered && (s.ClusterListen != "" || len(s.Routes) > 0):
+		return s, fault.New(fault.Usage, "The settings cluster-listen and routes need a cluster-name.")
+	case clustered && len(s.Routes) == 0:
+		return s, fault.New(fault.Usage, "The cluster %s has no routes.", s.ClusterName).
+			WithFix("Name the cluster addresses of all nodes with --routes, the same list on each.")
+	case clustered && s.ClusterListen == "":
+		s.ClusterListen = ":6222"
+	}
 	if s.DedupeWindow > s.Retention {
 		return s, fault.New(fault.Usage, "The setting dedupe-window is at most as long as retention.")
 	}
@@ -72,6 +87,8 @@ func (s settings) node() nodeConfig {
 	return nodeConfig{
 		Broker: broker.Config{
 			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
+			ServerName: s.NodeName, SeedFile: s.OperatorSeedFile,
+			Cluster: broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes},
 		},
 		Tenants: tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
 		Edge: frontends.Config{

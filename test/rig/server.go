@@ -61,6 +61,15 @@ func (b Binary) TryStart(t testing.TB, options Options) (*Server, *Result) {
 	if options.Data == "" {
 		options.Data = filepath.Join(t.TempDir(), "data")
 	}
+	s := b.prepare(t, options)
+	if !s.start() {
+		return nil, &Result{Stderr: s.output.String(), Code: s.process.wait(t)}
+	}
+	return s, nil
+}
+
+// prepare returns a server that is not started yet.
+func (b Binary) prepare(t testing.TB, options Options) *Server {
 	s := &Server{Data: options.Data, binary: b, options: options, t: t, output: &output{}}
 	t.Cleanup(func() {
 		if s.process != nil && s.process.running() {
@@ -69,10 +78,7 @@ func (b Binary) TryStart(t testing.TB, options Options) (*Server, *Result) {
 		s.output.failOnRace(t)
 		s.output.saveOnFailure(t)
 	})
-	if !s.start() {
-		return nil, &Result{Stderr: s.output.String(), Code: s.process.wait(t)}
-	}
-	return s, nil
+	return s
 }
 
 // Restart starts the server again on the same data, after Stop or Kill.
@@ -86,6 +92,17 @@ func (s *Server) Restart() {
 // start returns whether the server has become ready; if not, it has ended.
 func (s *Server) start() bool {
 	s.t.Helper()
+	s.launch()
+	if !s.awaitReady() {
+		return false
+	}
+	s.openGates()
+	return true
+}
+
+// launch starts the process.
+func (s *Server) launch() {
+	s.t.Helper()
 	_ = os.Remove(filepath.Join(s.Data, "admin.url")) // one that a killed server left would lead nowhere
 	args := append([]string{
 		"serve", "--data", s.Data,
@@ -98,11 +115,6 @@ func (s *Server) start() bool {
 		s.t.Fatal(err)
 	}
 	s.process = p
-	if !s.awaitReady() {
-		return false
-	}
-	s.openGates()
-	return true
 }
 
 // Stop asks the server to end, as a service manager does, and returns its exit status once it has drained.

@@ -75,6 +75,19 @@ func TryDial(t testing.TB, addr, path string, header http.Header) (*Socket, Resp
 	return s, Response{Status: res.StatusCode, Header: res.Header}
 }
 
+// Reach opens path on addr, or returns nil when nobody answers there or the server refuses.
+func Reach(t testing.TB, addr, path string) *Socket {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws://"+addr+path, nil)
+	if err != nil {
+		return nil
+	}
+	s := newSocket(t, conn)
+	s.Unstick()
+	return s
+}
+
 // DialStuck is Dial for a client that does not read before Unstick is called.
 func DialStuck(t testing.TB, addr, path string) *Socket {
 	t.Helper()

@@ -1,0 +1,221 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/internal/fault"
+)
+
+// testCluster is the nodes of a cluster in one process. A node that is nil is down.
+type testCluster struct {
+	t     *testing.T
+	cfgs  []Config
+	nodes []*Engine
+}
+
+// freeAddresses returns addresses that nobody listens on.
+func freeAddresses(t *testing.T, n int) (all []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // at the end, so that all differ
+		all = append(all, l.Addr().String())
+	}
+	return all
+}
+
+// newCluster prepares n nodes with one operator's seed.
+func newCluster(t *testing.T, n int) *testCluster {
+	t.Helper()
+	kp := filepath.Join(t.TempDir(), "operator.seed")
+	if _, err := newIdentity(kp); err != nil {
+		t.Fatal(err)
+	}
+	c := &testCluster{t: t, nodes: make([]*Engine, n)}
+	routes := freeAddresses(t, n)
+	for i := range n {
+		c.cfgs = append(c.cfgs, Config{
+			DataDir: t.TempDir(), ServerName: fmt.Sprint("n", i+1), Listen: "127.0.0.1:0", SeedFile: kp,
+			Cluster: Cluster{Name: "test", Listen: routes[i], Routes: routes},
+		})
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
+// startCluster runs n nodes, or one that knows nothing of clusters.
+func startCluster(t *testing.T, n int) *testCluster {
+	t.Helper()
+	c := newCluster(t, n)
+	if n == 1 {
+		c.cfgs[0].Cluster = Cluster{}
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	c.start(all...)
+	return c
+}
+
+// start starts nodes at the same time.
+func (c *testCluster) start(which ...int) {
+	c.t.Helper()
+	errs := make([]error, len(which))
+	var starting sync.WaitGroup
+	for j, i := range which {
+		starting.Go(func() {
+			c.nodes[i], errs[j] = Open(context.Background(), c.cfgs[i], testLog(c.t, c.cfgs[i].ServerName))
+		})
+	}
+	starting.Wait()
+	for j, err := range errs {
+		if err != nil {
+			c.t.Fatalf("start %s: %v (fix: %s)", c.cfgs[which[j]].ServerName, err, fault.Fix(err))
+		}
+	}
+}
+
+func (c *testCluster) stop(i int) {
+	c.t.Helper()
+	e := c.nodes[i]
+	c.nodes[i] = nil
+	if err := e.Close(); err != nil {
+		c.t.Errorf("close %s: %v", c.cfgs[i].ServerName, err)
+	}
+}
+
+func (c *testCluster) close() {
+	var closing sync.WaitGroup
+	for i, e := range c.nodes {
+		if e != nil {
+			closing.Go(func() { c.stop(i) })
+		}
+	}
+	closing.Wait()
+}
+
+// testLog shows what the nodes have logged when a test is run with PARLEY_TEST_LOG.
+func testLog(t *testing.T, node string) *slog.Logger {
+	if os.Getenv("PARLEY_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", node)
+}
+
+// patience bounds the wait for what must happen some time.
+const patience = 60 * time.Second
+
+// eventually repeats f until it succeeds.
+func eventually(t *testing.T, f func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal(err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// forNodes runs a test alone and in a cluster of three.
+func forNodes(t *testing.T, f func(*testing.T, *testCluster)) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { f(t, startCluster(t, n)) })
+	}
+}
+
+func TestNodesShareAccountsAndStreams(t *testing.T) {
+	forNodes(t, func(t *testing.T, c *testCluster) {
+		id := mustAccount(t, c.nodes[0])
+		for i, e := range c.nodes {
+			conn := mustAcquire(t, e, id)
+			if err := conn.Ensure(t.Context(), Channels); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.JetStream().Publish(t.Context(), "channel.x", fmt.Append(nil, i)); err != nil {
+				t.Fatal(err)
+			}
+			last, err := conn.Last(t.Context(), Channels, "channel.x")
+			if err != nil || last != uint64(i+1) {
+				t.Errorf("node %d: last %d, %v", i, last, err)
+			}
+			msgs, more, err := conn.Read(t.Context(), ReadRequest{Stream: Channels, Subject: "channel.x", Limit: 10})
+			if err != nil || len(msgs) != i+1 || more {
+				t.Errorf("node %d: read %d messages, more %v, %v", i, len(msgs), more, err)
+			}
+			info, err := conn.JetStream().Stream(t.Context(), string(Channels))
+			if err != nil || info.CachedInfo().Config.Replicas != len(c.nodes) {
+				t.Errorf("node %d: %+v, %v", i, info.CachedInfo().Config, err)
+			}
+		}
+	})
+}
+
+func TestNodesSuspendAndEraseEverywhere(t *testing.T) {
+	forNodes(t, func(t *testing.T, c *testCluster) {
+		id := mustAccount(t, c.nodes[0])
+		for i, e := range c.nodes {
+			conn, err := e.Acquire(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.Ensure(t.Context(), Channels); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.JetStream().Publish(t.Context(), "channel.x", []byte("canary-4711")); err != nil {
+				t.Fatal(i, err)
+			}
+			conn.Release()
+		}
+		last := c.nodes[len(c.nodes)-1]
+		if err := last.PutAccount(t.Context(), Account{ID: id, Suspended: true}); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range c.nodes {
+			if _, err := e.Acquire(t.Context(), id); fault.CodeOf(err) != fault.Unavailable {
+				t.Errorf("%s: Acquire of a suspended account: %v", e.cfg.ServerName, err)
+			}
+		}
+		if err := last.PutAccount(t.Context(), Account{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range c.nodes {
+			conn, err := e.Acquire(t.Context(), id)
+			if err != nil {
+				t.Fatalf("%s: Acquire after resume: %v", e.cfg.ServerName, err)
+			}
+			conn.Release()
+		}
+		for range 2 {
+			if err := last.EraseAccount(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, e := range c.nodes {
+			if name := findBytes(t, c.cfgs[i].DataDir, "canary-4711"); name != "" {
+				t.Errorf("%s still holds the tenant's data", name)
+			}
+			if _, err := e.Acquire(t.Context(), id); err == nil {
+				t.Errorf("%s: Acquire of an erased account succeeded", e.cfg.ServerName)
+			}
+		}
+	})
+}

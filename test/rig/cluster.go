@@ -1,0 +1,86 @@
+package rig
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nkeys"
+)
+
+// ClusterOptions are those of a node of a cluster whose nodes listen to each other on addrs.
+func ClusterOptions(t testing.TB, addrs []string, i int, seedFile string) Options {
+	t.Helper()
+	return Options{
+		Data: filepath.Join(t.TempDir(), "data"),
+		Args: []string{
+			"--cluster-name", "test", "--node-name", fmt.Sprint("n", i+1), "--cluster-listen", addrs[i],
+			"--routes", "nats://" + strings.Join(addrs, ",nats://"), "--operator-seed-file", seedFile,
+		},
+	}
+}
+
+// StartCluster starts n servers that are one cluster, and returns once all are ready.
+func (b Binary) StartCluster(t testing.TB, n int) []*Server {
+	t.Helper()
+	addrs, seed := FreeAddrs(t, n), OperatorSeed(t)
+	all := make([]*Server, n)
+	for i := range all {
+		all[i] = b.prepare(t, ClusterOptions(t, addrs, i, seed))
+		all[i].launch()
+	}
+	for _, s := range all {
+		s.AwaitStart()
+	}
+	return all
+}
+
+// BeginRestart is Restart that does not wait; AwaitStart does.
+func (s *Server) BeginRestart() {
+	s.t.Helper()
+	s.launch()
+}
+
+// AwaitStart returns once a server that was started is ready.
+func (s *Server) AwaitStart() {
+	s.t.Helper()
+	if !s.awaitReady() {
+		s.t.Fatalf("parley serve ended before it was ready:\n%s", s.output)
+	}
+	s.openGates()
+}
+
+// FreeAddrs returns addresses that nobody listens on.
+func FreeAddrs(t testing.TB, n int) (all []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // at the end, so that all differ
+		all = append(all, l.Addr().String())
+	}
+	return all
+}
+
+// OperatorSeed makes a file that every node of a cluster gets.
+func OperatorSeed(t testing.TB) string {
+	t.Helper()
+	kp, err := nkeys.CreateOperator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := kp.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "operator.seed")
+	if err := os.WriteFile(name, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
