@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"slices"
 	"time"
 
 	"parley/broker"
@@ -11,52 +12,42 @@ import (
 type Presence struct {
 	roster *roster
 	agent  broker.Token
-	joined map[broker.Name]bool
+	joined []broker.Name
 }
 
-// Enter makes a socket of an agent known. With its first one in the cluster the agent is online.
-func (s *Space) Enter(agent broker.Token) *Presence {
-	p := &Presence{roster: s.roster, agent: agent}
+// Enter makes a socket of an agent known, with channels that it is subscribed to. With its first one in the cluster the
+// agent is online.
+func (s *Space) Enter(agent broker.Token, joined ...broker.Name) *Presence {
+	p := &Presence{roster: s.roster, agent: agent, joined: joined}
 	s.roster.change(agent, func(r *record) {
 		if r.Sockets == 0 {
 			r.Status, r.StatusAt = "", time.Time{} // what it said in an earlier life
 		}
 		r.Sockets++
+		for _, channel := range joined {
+			r.join(channel)
+		}
 	})
 	return p
 }
 
 // Join says that the socket is subscribed to a channel.
 func (p *Presence) Join(channel broker.Name) {
-	if p.joined[channel] {
+	if slices.Contains(p.joined, channel) {
 		return
 	}
-	if p.joined == nil {
-		p.joined = map[broker.Name]bool{}
-	}
-	p.joined[channel] = true
-	p.roster.change(p.agent, func(r *record) {
-		if r.Channels == nil {
-			r.Channels = map[broker.Name]int{}
-		}
-		r.Channels[channel]++
-	})
+	p.joined = append(p.joined, channel)
+	p.roster.change(p.agent, func(r *record) { r.join(channel) })
 }
 
 // Part takes Join back.
 func (p *Presence) Part(channel broker.Name) {
-	if !p.joined[channel] {
+	i := slices.Index(p.joined, channel)
+	if i < 0 {
 		return
 	}
-	delete(p.joined, channel)
+	p.joined = slices.Delete(p.joined, i, i+1)
 	p.roster.change(p.agent, func(r *record) { r.part(channel) })
-}
-
-func (r *record) part(channel broker.Name) {
-	r.Channels[channel]--
-	if r.Channels[channel] <= 0 {
-		delete(r.Channels, channel)
-	}
 }
 
 // Say records what the agent says of itself. It counts for all its sockets, until the last one goes.
@@ -67,7 +58,7 @@ func (p *Presence) Say(status Status) {
 // Leave ends the presence. With its last socket in the cluster the agent is offline.
 func (p *Presence) Leave() {
 	p.roster.change(p.agent, func(r *record) {
-		for channel := range p.joined {
+		for _, channel := range p.joined {
 			r.part(channel)
 		}
 		r.Sockets = max(r.Sockets-1, 0)

@@ -48,15 +48,6 @@ type AgentState struct {
 	LastSeen time.Time     // when its last socket went; now for those that have one
 }
 
-// record is what one node says of an agent. It stays when the last socket goes, so that the agent remains known.
-type record struct {
-	Sockets  int                 `json:"sockets"`
-	Channels map[broker.Name]int `json:"channels,omitempty"`
-	Status   Status              `json:"status,omitempty"`   // what the agent last said of itself on this node
-	StatusAt time.Time           `json:"status_at,omitzero"` // and when
-	Seen     time.Time           `json:"seen"`
-}
-
 // The keys of the tenant's state: agent.<agent>.<node> for presence, inbox.<agent> for positions.
 const (
 	agentKeys = "agent."
@@ -71,10 +62,12 @@ type roster struct {
 	watch jetstream.KeyWatcher
 	wake  chan struct{}
 
-	mu      sync.Mutex
-	agents  map[broker.Token]map[broker.Token]record // by agent and node; guarded by mu
-	unsaved map[string]func() []byte                 // what run has to write, by key; guarded by mu
-	news    []AgentState                             // what run has to announce; guarded by mu
+	mu        sync.Mutex
+	agents    map[broker.Token]sightings // guarded by mu
+	unsaved   map[broker.Token]struct{}  // agents whose record run has to write; guarded by mu
+	positions map[broker.Token]uint64    // inboxes whose position run has to write; guarded by mu
+	buried    []string                   // keys that run has to purge; guarded by mu
+	news      []AgentState               // what run has to announce, without channels; guarded by mu
 }
 
 // newRoster opens the tenant's state and reads all of it.
@@ -85,7 +78,7 @@ func newRoster(ctx context.Context, s *Space) (*roster, error) {
 	}
 	r := &roster{
 		space: s, kv: kv, wake: make(chan struct{}, 1),
-		agents: map[broker.Token]map[broker.Token]record{}, unsaved: map[string]func() []byte{},
+		agents: map[broker.Token]sightings{}, unsaved: map[broker.Token]struct{}{}, positions: map[broker.Token]uint64{},
 	}
 	if r.watch, err = kv.Watch(s.life, agentKeys+">"); err != nil {
 		return nil, unreachable(fmt.Errorf("watch the agents: %w", err))
@@ -150,15 +143,12 @@ func (r *roster) see(entry jetstream.KeyValueEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	nodes := r.agents[broker.Token(agent)]
-	if !put {
-		delete(nodes, broker.Token(node))
-		return
+	if put {
+		nodes = nodes.set(broker.Token(node), rec)
+	} else {
+		nodes = nodes.drop(broker.Token(node))
 	}
-	if nodes == nil {
-		nodes = map[broker.Token]record{}
-		r.agents[broker.Token(agent)] = nodes
-	}
-	nodes[broker.Token(node)] = rec
+	r.agents[broker.Token(agent)] = nodes
 }
 
 // buryDead turns what dead nodes have left as present into a last seen, and announces it. Only the warden does so.
@@ -170,21 +160,31 @@ func (r *roster) buryDead() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for agent, nodes := range r.agents {
-		died := false
-		for node, rec := range nodes {
-			if engine.Alive(node) {
-				continue
+		died, seen := false, time.Time{}
+		var dead []broker.Token
+		for _, s := range nodes {
+			if !engine.Alive(s.node) {
+				died = died || s.Sockets > 0
+				seen = later(seen, s.Seen)
+				dead = append(dead, s.node)
 			}
-			died = died || rec.Sockets > 0
-			own := nodes[engine.Node()]
-			own.Seen = later(own.Seen, rec.Seen)
-			nodes[engine.Node()] = own
-			delete(nodes, node)
-			r.unsaved[agentKeys+string(agent)+"."+string(node)] = nil
-			r.save(agent)
 		}
+		if len(dead) == 0 {
+			continue
+		}
+		for _, node := range dead {
+			nodes = nodes.drop(node)
+			r.buried = append(r.buried, agentKeys+string(agent)+"."+string(node))
+		}
+		var own record
+		if o := nodes.of(engine.Node()); o != nil {
+			own = *o
+		}
+		own.Seen = later(own.Seen, seen)
+		r.agents[agent] = nodes.set(engine.Node(), own)
+		r.save(agent)
 		if state := r.merge(agent); died && state.Status == Offline {
-			r.announce(state)
+			r.announce(agent, Offline)
 		}
 	}
 }
@@ -201,41 +201,30 @@ func (r *roster) change(agent broker.Token, f func(*record)) {
 	node := r.space.hub.engine.Node()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.merge(agent).Status
 	nodes := r.agents[agent]
-	if nodes == nil {
-		nodes = map[broker.Token]record{}
+	before := r.status(nodes)
+	own := nodes.of(node)
+	if own == nil {
+		nodes = nodes.set(node, record{})
 		r.agents[agent] = nodes
+		own = nodes.of(node)
 	}
-	rec := nodes[node]
-	f(&rec)
-	rec.Seen = time.Now()
-	nodes[node] = rec
+	f(own)
+	own.Seen = time.Now()
 	r.save(agent)
-	if after := r.merge(agent); after.Status != before {
-		r.announce(after)
+	if after := r.status(nodes); after != before {
+		r.announce(agent, after)
 	}
 }
 
 // save has run write this node's record, as it will be then. mu is held.
 func (r *roster) save(agent broker.Token) {
-	node := r.space.hub.engine.Node()
-	r.enqueue(agentKeys+string(agent)+"."+string(node), func() []byte {
-		b, err := json.Marshal(r.agents[agent][node])
-		if err != nil {
-			panic(err) // unreachable: a record always marshals
-		}
-		return b
-	})
-}
-
-func (r *roster) enqueue(key string, value func() []byte) {
-	r.unsaved[key] = value
+	r.unsaved[agent] = struct{}{}
 	r.nudge()
 }
 
-func (r *roster) announce(state AgentState) {
-	r.news = append(r.news, state)
+func (r *roster) announce(agent broker.Token, status Status) {
+	r.news = append(r.news, AgentState{Agent: agent, Status: status})
 	r.nudge()
 }
 
@@ -246,62 +235,94 @@ func (r *roster) nudge() {
 	}
 }
 
+// write is a key with what is to be its value, nil to purge it.
+type write struct {
+	key   string
+	value []byte
+}
+
+// takeUnsaved returns what is to be written, and forgets it.
+func (r *roster) takeUnsaved() (writes []write, news []AgentState) {
+	node := r.space.hub.engine.Node()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for agent := range r.unsaved {
+		b, err := json.Marshal(r.agents[agent].of(node))
+		if err != nil {
+			panic(err) // unreachable: a record always marshals
+		}
+		writes = append(writes, write{agentKeys + string(agent) + "." + string(node), b})
+	}
+	for agent, seq := range r.positions {
+		writes = append(writes, write{inboxKeys + string(agent), strconv.AppendUint(nil, seq, 10)})
+	}
+	for _, key := range r.buried {
+		writes = append(writes, write{key, nil})
+	}
+	news = r.news
+	clear(r.unsaved)
+	clear(r.positions)
+	r.buried, r.news = nil, nil
+	return writes, news
+}
+
 // flush writes and announces. Presence is a lease and not a record: what fails is logged, and the next change mends it.
 func (r *roster) flush(ctx context.Context) {
-	r.mu.Lock()
-	values := make(map[string][]byte, len(r.unsaved))
-	for key, value := range r.unsaved {
-		if value == nil {
-			values[key] = nil
-		} else {
-			values[key] = value()
-		}
-	}
-	clear(r.unsaved)
-	news := r.news
-	r.news = nil
-	r.mu.Unlock()
+	writes, news := r.takeUnsaved()
 	conn := r.space.conn
-	for key, value := range values {
-		if err := conn.PutState(key, value); err != nil && ctx.Err() == nil {
-			r.space.hub.log.Warn("the state of an agent could not be written", "key", key, "err", err)
+	for _, w := range writes {
+		if err := conn.PutState(w.key, w.value); err != nil && ctx.Err() == nil {
+			r.space.hub.log.Warn("the state of an agent could not be written", "key", w.key, "err", err)
 		}
 	}
+	now := FormatTime(time.Now())
 	for _, state := range news {
 		b := fmt.Appendf(nil, `{"type":"status","tenant_id":%q,"agent_id":%q,"status":%q,"timestamp":%q}`,
-			r.space.tenant, state.Agent, state.Status, FormatTime(time.Now()))
+			r.space.tenant, state.Agent, state.Status, now)
 		if err := conn.NATS().Publish(string(broker.StatusSubject(state.Agent)), b); err != nil && ctx.Err() == nil {
 			r.space.hub.log.Warn("a status could not be announced", "agent", state.Agent, "err", err)
 		}
 	}
 }
 
-// merge is what all living nodes together say of an agent. mu is held.
-func (r *roster) merge(agent broker.Token) AgentState {
-	state := AgentState{Agent: agent, Status: Offline}
-	joined := map[broker.Name]bool{}
-	var said record
-	for node, rec := range r.agents[agent] {
-		state.LastSeen = later(state.LastSeen, rec.Seen)
-		if rec.Sockets == 0 || !r.space.hub.engine.Alive(node) {
+// status is the part of merge that announcements need. mu is held.
+func (r *roster) status(nodes sightings) Status {
+	status := Offline
+	var saidAt time.Time
+	for i := range nodes {
+		rec := &nodes[i].record
+		if rec.Sockets == 0 || !r.space.hub.engine.Alive(nodes[i].node) {
 			continue
 		}
-		state.Sockets += rec.Sockets
-		state.Status = Online
-		if rec.StatusAt.After(said.StatusAt) {
-			said = rec
+		if status == Offline {
+			status = Online
 		}
-		for name := range rec.Channels {
-			joined[name] = true
+		if rec.Status != "" && rec.StatusAt.After(saidAt) {
+			status, saidAt = rec.Status, rec.StatusAt
+		}
+	}
+	return status
+}
+
+// merge is what all living nodes together say of an agent. mu is held.
+func (r *roster) merge(agent broker.Token) AgentState {
+	nodes := r.agents[agent]
+	state := AgentState{Agent: agent, Status: r.status(nodes)}
+	for _, s := range nodes {
+		state.LastSeen = later(state.LastSeen, s.Seen)
+		if s.Sockets == 0 || !r.space.hub.engine.Alive(s.node) {
+			continue
+		}
+		state.Sockets += s.Sockets
+		for _, in := range s.Channels {
+			state.Channels = append(state.Channels, in.channel)
 		}
 	}
 	if state.Sockets > 0 {
 		state.LastSeen = time.Now()
-		if said.Status != "" {
-			state.Status = said.Status
-		}
 	}
-	state.Channels = slices.Sorted(maps.Keys(joined))
+	slices.Sort(state.Channels)
+	state.Channels = slices.Compact(state.Channels)
 	return state
 }
 
@@ -332,8 +353,8 @@ func (s *Space) Present(channel broker.Name) []AgentState {
 	defer s.roster.mu.Unlock()
 	var present []AgentState
 	for agent, nodes := range s.roster.agents {
-		for node, rec := range nodes {
-			if rec.Channels[channel] > 0 && s.hub.engine.Alive(node) {
+		for i := range nodes {
+			if _, in := nodes[i].Channels.find(channel); in && s.hub.engine.Alive(nodes[i].node) {
 				present = append(present, s.roster.merge(agent))
 				break
 			}
@@ -346,7 +367,8 @@ func (s *Space) Present(channel broker.Name) []AgentState {
 func (s *Space) saveInbox(agent broker.Token, seq uint64) {
 	s.roster.mu.Lock()
 	defer s.roster.mu.Unlock()
-	s.roster.enqueue(inboxKeys+string(agent), func() []byte { return strconv.AppendUint(nil, seq, 10) })
+	s.roster.positions[agent] = seq
+	s.roster.nudge()
 }
 
 // inboxPlace returns up to where an agent's direct messages have been delivered.

@@ -149,7 +149,6 @@ func (s *Space) Subscribe(ctx context.Context, to Address, opts SubscribeOptions
 		return nil, err
 	}
 	sub := &Subscription{topic: t, opts: opts}
-	sub.ctx, sub.cancel = context.WithCancel(s.life)
 	place := make(chan uint64, 1)
 	t.shard.do(func() { place <- t.last })
 	select {
@@ -160,7 +159,6 @@ func (s *Space) Subscribe(ctx context.Context, to Address, opts SubscribeOptions
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	sub.cancel()
 	s.leave(t)
 	return nil, err
 }

@@ -33,17 +33,17 @@ type Subscription struct {
 	opts   SubscribeOptions
 	sink   Sink
 	place  uint64 // the newest sequence when it was made
-	ctx    context.Context
-	cancel context.CancelFunc
 
-	// Owned by the shard, and by the replay while replaying is set.
+	// Owned by the shard, and by the replay while replaying is set. ctx is the replay's, and there only during one.
+	ctx   context.Context
 	next  Since // what it wants next
 	dead  bool  // the sink has refused
 	marks marks
 
 	// Owned by the shard.
 	replaying bool
-	closing   bool // Close was called
+	cancel    context.CancelFunc // ends the replay
+	closing   bool               // Close was called
 }
 
 // Place returns the newest sequence of the address when the subscription was made: without a Since, delivery starts
@@ -62,10 +62,11 @@ func (s *Subscription) Start(sink Sink, since Since) {
 // Close ends delivery. Frames that the sink has taken may still go out. For an inbox, what its socket has taken by now
 // counts as delivered.
 func (s *Subscription) Close() {
-	s.cancel()
 	s.topic.shard.do(func() {
 		s.closing = true
-		if !s.replaying {
+		if s.replaying {
+			s.cancel()
+		} else {
 			s.finish()
 		}
 	})
@@ -94,6 +95,7 @@ func (s *Subscription) admit() {
 		return
 	}
 	s.replaying = true
+	s.ctx, s.cancel = context.WithCancel(t.space.life)
 	t.space.hub.task(s.replay)
 }
 
@@ -115,6 +117,8 @@ func (s *Subscription) fromMemory() ([]entry, bool) {
 // replayed ends a replay. On the shard.
 func (s *Subscription) replayed() {
 	s.replaying = false
+	s.cancel()
+	s.ctx, s.cancel = nil, nil
 	if s.closing {
 		s.finish()
 		return

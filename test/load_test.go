@@ -1,7 +1,10 @@
 package test
 
 import (
+	"bufio"
 	"encoding/json"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,5 +91,41 @@ func TestBenchForPeople(t *testing.T) {
 	}
 	if list := server.MustCLI("tenant", "list"); strings.Contains(list, "bench-") {
 		t.Errorf("tenants are left:\n%s", list)
+	}
+}
+
+// TestBareReference: what the broker is compared with carries the same messages.
+func TestBareReference(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "limit")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./bench/limit")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	limit := exec.CommandContext(t.Context(), binary)
+	stdout, err := limit.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := limit.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = limit.Process.Kill()
+		_ = limit.Wait()
+	})
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PARLEY_SERVER=" + strings.TrimSpace(url), "PARLEY_ADMIN_KEY=" + strings.Repeat("x", 43)}
+	for _, args := range []string{
+		"fanout --subscribers 20 --duration 300ms", "channels --channels 10 --duration 300ms", "ack --connections 5 --window 16 --duration 300ms",
+		"tokens --streams 10 --publishers 1 --duration 300ms", "idle --connections 30 --channels 7 --settle 0s",
+	} {
+		r := parley.Run(t, rig.Command{Args: append([]string{"bench"}, strings.Fields(args+" --quiet")...), Env: env})
+		if r.Code != 0 || !strings.Contains(r.Stdout, "sent, ") {
+			t.Errorf("%s: %+v", args, r)
+		}
 	}
 }

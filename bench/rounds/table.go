@@ -14,15 +14,17 @@ func writeTable(w io.Writer, measured []load, results map[string][]outcome, calm
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Server CPU, medians (least to most).\n\n", about)
 	b.WriteString("| load | CPU | rate | p50 / p99 | more | bare program | ratio |\n|---|---|---|---|---|---|---|\n")
-	disturbed := 0
+	disturbed, others := 0, []outcome{}
 	for _, l := range measured {
 		own, d := quiet(results[l.name+"/parley"], calm)
 		bare, e := quiet(results[l.name+"/limit"], calm)
 		disturbed += d + e
+		others = append(append(others, own...), bare...)
 		b.WriteString(row(l, own, bare))
 	}
 	if disturbed > 0 {
-		fmt.Fprintf(&b, "\n%d runs were disturbed by other processes; where a load had calm ones, only those count.\n", disturbed)
+		fmt.Fprintf(&b, "\nOther processes disturbed %d runs; where a load had calm ones, only those count. In those that count they took %.1f cores at the median.\n",
+			disturbed, median(others, func(o outcome) float64 { return o.Load.Others }))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -58,7 +60,7 @@ func row(l load, own, bare []outcome) string {
 		ratio = fmt.Sprintf("%.1f", median(own, cpu)/median(bare, cpu))
 	}
 	low, high := cpu(slices.MinFunc(own, byCPU)), cpu(slices.MaxFunc(own, byCPU))
-	return fmt.Sprintf("| %s | **%s µs** a %s (%s–%s) | %s/s | %s / %s ms | %s | %s | %s |\n",
+	return fmt.Sprintf("| %s | **%s µs** each %s (%s–%s) | %s/s | %s / %s ms | %s | %s | %s |\n",
 		l.name, short(median(own, cpu)), own[0].Unit, short(low), short(high),
 		count(median(own, func(o outcome) float64 { return o.PerSecond })),
 		short(median(own, func(o outcome) float64 { return o.Latency.P50 })), short(median(own, func(o outcome) float64 { return o.Latency.P99 })),

@@ -22,10 +22,10 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"A machine. ",
-		"| a | **0.70 µs** a delivery (0.60–0.90) | 1.50 M/s | 1.00 / 12.3 ms |  | 0.35 µs, 1.50 M/s | 2.0 |\n",
-		"| b | **100 µs** a delivery (100–100) | 1.50 M/s | 1.00 / 12.3 ms | all back in 5.00 s | – | – |\n",
-		"| c | **9.00 µs** a delivery (8.00–10.0) |",
-		"\n3 runs were disturbed",
+		"| a | **0.70 µs** each delivery (0.60–0.90) | 1.50 M/s | 1.00 / 12.3 ms |  | 0.35 µs, 1.50 M/s | 2.0 |\n",
+		"| b | **100 µs** each delivery (100–100) | 1.50 M/s | 1.00 / 12.3 ms | all back in 5.00 s | – | – |\n",
+		"| c | **9.00 µs** each delivery (8.00–10.0) |",
+		"\nOther processes disturbed 3 runs; where a load had calm ones, only those count. In those that count they took 0.0 cores at the median.\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

@@ -57,9 +57,10 @@ func (c *connection) options() channels.SubscribeOptions {
 // prepare makes true what the client may rely on from the moment it sees its connection open: that it is online, and that
 // it misses nothing. Places that wait for acknowledgements keep themselves and are opened by serve.
 func (c *connection) prepare(ctx context.Context) error {
-	c.present = c.space.Enter(c.grant.Agent)
-	if c.terms.channel != "" {
-		c.present.Join(c.terms.channel)
+	if c.terms.channel == "" {
+		c.present = c.space.Enter(c.grant.Agent)
+	} else {
+		c.present = c.space.Enter(c.grant.Agent, c.terms.channel)
 	}
 	if c.terms.explicit {
 		return nil

@@ -107,11 +107,11 @@ func (s *Set) upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*Co
 	return c, nil
 }
 
-// Sizes of the library's buffers. One holds the header of a frame, and small frames whole; the other a whole control
-// frame, which wire.Write relies on.
+// Sizes of the library's buffers. One holds the header of a frame, and what comes behind it goes past it if it is long; the
+// other a whole control frame, which has at most 127 bytes, and wire.Write relies on that.
 const (
-	readBuffer  = 512
-	writeBuffer = 256
+	readBuffer  = 128
+	writeBuffer = 128
 )
 
 // upgrader is the ResponseWriter that the library gets: it puts a Conn between it and the socket, and keeps refusals for
