@@ -35,6 +35,7 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 	}
 	claims := jwt.NewAccountClaims(key)
 	claims.Name = a.Name
+	claims.Tags.Add(idTag + string(a.ID))
 	if a.ID != systemAccount { // which may not have JetStream
 		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{
 			MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,

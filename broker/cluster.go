@@ -22,6 +22,7 @@ type Cluster struct {
 	Name   string   // the same on all nodes, a Token. "" means no cluster.
 	Listen string   // where the other nodes connect, host:port; needs a fixed port.
 	Routes []string // where all nodes listen, this one included: nats://host:port
+	Found  bool     // begin the cluster, although the operator's seed was given; for one node, at its first start only
 }
 
 // maxReplicas is how many nodes hold each message. More would cost without making anything safer in practice.

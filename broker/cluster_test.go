@@ -47,7 +47,7 @@ func newCluster(t *testing.T, n int) *testCluster {
 	for i := range n {
 		c.cfgs = append(c.cfgs, Config{
 			DataDir: t.TempDir(), ServerName: fmt.Sprint("n", i+1), Listen: "127.0.0.1:0", SeedFile: kp,
-			Cluster: Cluster{Name: "test", Listen: routes[i], Routes: routes},
+			Cluster: Cluster{Name: "test", Listen: routes[i], Routes: routes, Found: i == 0},
 		})
 	}
 	t.Cleanup(c.close)

@@ -2,13 +2,17 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // growEvery is how often a node looks for streams that could be on more nodes.
-const growEvery = 10 * time.Second
+const growEvery = 5 * time.Second
 
-// keepGrowing puts streams that are on fewer nodes than there could be on more of them, until ctx ends.
+// keepGrowing puts streams that are on fewer nodes than there could be on more of them, until ctx ends. Each node looks
+// after the streams that it leads, so that they are done once and without anybody knowing all of them.
 func (e *Engine) keepGrowing(ctx context.Context) {
 	tick := time.NewTicker(growEvery)
 	defer tick.Stop()
@@ -18,5 +22,56 @@ func (e *Engine) keepGrowing(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if err := e.grow(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("not all streams are on as many nodes as they could be; it will be tried again", "err", err)
+		}
 	}
+}
+
+// grow puts the streams that this node leads on as many nodes as there are, up to maxReplicas.
+func (e *Engine) grow(ctx context.Context) error {
+	want := e.replicas()
+	info, err := e.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Config: true, Limit: 1 << 30})
+	if err != nil {
+		return err
+	}
+	for _, a := range info.AccountDetails {
+		for _, s := range a.Streams {
+			if s.Config == nil || s.Config.Replicas >= want || s.Cluster == nil || s.Cluster.Leader != e.cfg.ServerName {
+				continue
+			}
+			if err := e.growStream(ctx, a.Id, s.Name, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) growStream(ctx context.Context, account, stream string, replicas int) error {
+	id, err := e.accountID(account)
+	if err != nil {
+		return err
+	}
+	c, err := e.Acquire(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reach account %s: %w", id, err)
+	}
+	defer c.Release()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := c.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("look at stream %s of account %s: %w", stream, id, err)
+	}
+	cfg := s.CachedInfo().Config
+	if cfg.Replicas >= replicas {
+		return nil
+	}
+	cfg.Replicas = replicas
+	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
+		return fmt.Errorf("put stream %s of account %s on %d nodes: %w", stream, id, replicas, err)
+	}
+	e.log.Info("a stream is on more nodes now", "account", id, "stream", stream, "nodes", replicas)
+	return nil
 }

@@ -102,5 +102,8 @@ func (e *Engine) readAccount(key string) error {
 	if claims.Subject != key || claims.Issuer != e.id.claims.Subject {
 		return fmt.Errorf("account %s was signed for or by somebody else", key)
 	}
+	if _, ok := idOf(claims); !ok {
+		return fmt.Errorf("account %s was written by an earlier version", key)
+	}
 	return nil
 }

@@ -28,9 +28,29 @@ const (
 )
 
 func (e *Engine) startServer(ctx context.Context) error {
+	if !e.Clustered() {
+		if err := e.refuseAlone(); err != nil {
+			return err
+		}
+		return e.runServer(ctx, nil)
+	}
+	if err := e.enterCluster(); err != nil {
+		return err
+	}
+	if err := e.adopt(ctx); err != nil {
+		return err
+	}
+	return e.runServer(ctx, nil)
+}
+
+// runServer starts a server with the engine's options, which change may edit, and waits until it is ready.
+func (e *Engine) runServer(ctx context.Context, change func(*server.Options)) error {
 	opts, err := e.serverOptions()
 	if err != nil {
 		return err
+	}
+	if change != nil {
+		change(opts)
 	}
 	if e.server, err = server.NewServer(opts); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The NATS server can't be set up: %s.", err)
@@ -69,7 +89,11 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 			return nil, err
 		}
 	}
-	if !opts.DontListen {
+	switch {
+	case opts.DontListen && e.Clustered():
+		// The server connects to the others only once it listens to clients. Nobody is told where that is.
+		opts.DontListen, opts.Host, opts.Port = false, "127.0.0.1", server.RANDOM_PORT
+	case !opts.DontListen:
 		if opts.Host, opts.Port, err = splitAddress("NATS", e.cfg.Listen); err != nil {
 			return nil, err
 		}

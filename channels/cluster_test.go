@@ -30,7 +30,7 @@ func startNodes(t *testing.T, n int) []*node {
 	var starting sync.WaitGroup
 	for i := range n {
 		about := broker.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", ServerName: fmt.Sprint("n", i+1), SeedFile: seed, Cluster: cluster}
-		about.Cluster.Listen = cluster.Routes[i]
+		about.Cluster.Listen, about.Cluster.Found = cluster.Routes[i], i == 0
 		starting.Go(func() { nodes[i], errs[i] = tryNode(t, about, Config{}) })
 	}
 	starting.Wait()

@@ -28,6 +28,7 @@ type settings struct {
 	ClusterName      string   `setting:"" placeholder:"NAME" help:"Be one node of the cluster of this name."`
 	ClusterListen    string   `setting:"" placeholder:"ADDR" help:"Where the other nodes connect. Defaults to :6222 in a cluster."`
 	Routes           []string `setting:"" placeholder:"URL" help:"Where all nodes of the cluster listen, this one included: nats://host:port,nats://host:port,..."`
+	ClusterFound     bool     `setting:"" help:"Begin the cluster although the operator's seed was given. For one node, at its first start."`
 	NodeName         string   `setting:"" placeholder:"NAME" help:"Name of this node in the cluster. Defaults to one that is made at the first start."`
 	OperatorSeedFile string   `setting:"" placeholder:"FILE" help:"secrets/operator.seed of the cluster's first node. The other nodes need it at their first start."`
 
@@ -88,7 +89,7 @@ func (s settings) node() nodeConfig {
 		Broker: broker.Config{
 			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
 			ServerName: s.NodeName, SeedFile: s.OperatorSeedFile,
-			Cluster: broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes},
+			Cluster: broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes, Found: s.ClusterFound},
 		},
 		Tenants: tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
 		Edge: frontends.Config{

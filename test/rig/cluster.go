@@ -14,13 +14,14 @@ import (
 // ClusterOptions are those of a node of a cluster whose nodes listen to each other on addrs.
 func ClusterOptions(t testing.TB, addrs []string, i int, seedFile string) Options {
 	t.Helper()
-	return Options{
-		Data: filepath.Join(t.TempDir(), "data"),
-		Args: []string{
-			"--cluster-name", "test", "--node-name", fmt.Sprint("n", i+1), "--cluster-listen", addrs[i],
-			"--routes", "nats://" + strings.Join(addrs, ",nats://"), "--operator-seed-file", seedFile,
-		},
+	args := []string{
+		"--cluster-name", "test", "--node-name", fmt.Sprint("n", i+1), "--cluster-listen", addrs[i],
+		"--routes", "nats://" + strings.Join(addrs, ",nats://"), "--operator-seed-file", seedFile,
 	}
+	if i == 0 {
+		args = append(args, "--cluster-found")
+	}
+	return Options{Data: filepath.Join(t.TempDir(), "data"), Args: args}
 }
 
 // StartCluster starts n servers that are one cluster, and returns once all are ready.
