@@ -89,8 +89,8 @@ func BenchmarkPublish(b *testing.B) {
 			for b.Loop() {
 				slots <- struct{}{}
 				n++
-				m := &nats.Msg{Subject: string(subjects[n%len(subjects)]), Reply: inbox, Data: data,
-					Header: nats.Header{nats.MsgIdHdr: {fmt.Sprintf("%010d", n)}}}
+				m := &nats.Msg{Subject: string(subjects[n%len(subjects)]), Reply: inbox, Data: data}
+				m.Header = nats.Header{nats.MsgIdHdr: {fmt.Sprintf("%010d", n)}}
 				if err := nc.PublishMsg(m); err != nil {
 					b.Fatal(err)
 				}

@@ -315,7 +315,7 @@ func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 		c.patience = maxGather
 		c.confirm(got, Outcome{Seq: 5})
 		settled("one of five", 4, 2)
-		time.Sleep(maxGather) // on the bubble's clock
+		<-time.After(maxGather) // on the bubble's clock
 		settled("one of five, for as long as a round waits", 5, 3)
 	})
 }

@@ -5,6 +5,7 @@
 package channels
 
 import (
+	"context"
 	"testing"
 )
 
@@ -18,5 +19,33 @@ func TestHotPathAllocations(t *testing.T) {
 	b := make([]byte, 0, 1<<10)
 	if n := testing.AllocsPerRun(100, func() { b, _ = appendDelivery(b[:0], m.To, stored) }); n > 2 {
 		t.Errorf("appendDelivery allocates %v times", n)
+	}
+}
+
+// deaf is a socket that takes everything.
+type deaf struct{}
+
+func (deaf) Send([]byte) error                       { return nil }
+func (deaf) AwaitBacklog(context.Context, int) error { return nil }
+func (deaf) Gap(Address, Gap)                        {}
+
+// TestDeliveryAllocatesNothing compares a message to one subscriber with a message to a thousand.
+func TestDeliveryAllocatesNothing(t *testing.T) {
+	_, stored := sample(t)
+	fanOut := func(subscribers int) float64 {
+		hub := &Hub{cfg: Config{Frame: func(dst, m []byte) []byte { return append(dst, m...) }}.withDefaults()}
+		shard := newShard(hub)
+		to := &topic{space: &Space{hub: hub}, shard: shard, addr: Address{Tenant: "acme", Channel: "news"}, last: stored.Seq}
+		for range subscribers {
+			to.members = append(to.members, &Subscription{topic: to, sink: deaf{}})
+		}
+		return testing.AllocsPerRun(1000, func() {
+			stored.Seq++
+			to.take(stored, stored.Seq-1)
+			shard.flush()
+		})
+	}
+	if one, many := fanOut(1), fanOut(1000); many > one+1 {
+		t.Errorf("%v allocations to one subscriber, %v to a thousand", one, many)
 	}
 }

@@ -29,10 +29,10 @@ type SubscribeOptions struct {
 // Subscription is one socket's place in one address. It is made with Space.Subscribe, which notes the place, starts with
 // Start and ends with Close.
 type Subscription struct {
-	topic  *topic
-	opts   SubscribeOptions
-	sink   Sink
-	place  uint64 // the newest sequence when it was made
+	topic *topic
+	opts  SubscribeOptions
+	sink  Sink
+	place uint64 // the newest sequence when it was made
 
 	// Owned by the shard, and by the replay while replaying is set. ctx is the replay's, and there only during one.
 	ctx   context.Context

@@ -31,11 +31,11 @@ func benchmarkServer() {
 		}
 		served = true
 		w := newWorld(b)
-		fmt.Println(w.url)
+		fmt.Fprintln(os.Stdout, w.url)
 		in := bufio.NewScanner(os.Stdin)
 		for in.Scan() {
 			command, arg, _ := strings.Cut(in.Text(), " ")
-			fmt.Println(map[string]func(*testing.B, string) string{
+			fmt.Fprintln(os.Stdout, map[string]func(*testing.B, string) string{
 				"token": w.answerToken, "cpu": answerCPU, "memory": answerMemory, "profile": answerProfile,
 			}[command](b, arg))
 		}

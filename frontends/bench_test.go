@@ -61,7 +61,7 @@ func BenchmarkHandshake(b *testing.B) {
 		_ = setup.Wait()
 	})
 	s.ask(b, "cpu")
-	time.Sleep(2 * time.Second) // what a connection has started has ended
+	<-time.After(2 * time.Second) // what a connection has started has ended
 	all2, heap2, stack2 := s.memory(b)
 	b.ReportMetric((all2-all)/1024/float64(b.N), "KiB/conn")
 	b.ReportMetric((heap2-heap)/1024/float64(b.N), "heap-KiB/conn")
@@ -99,7 +99,7 @@ func BenchmarkChannels(b *testing.B) {
 			_, in := rawClient(b, s.addr, fmt.Sprint("/v1/ws?channel_id=c", i, "&token=", s.ask(b, fmt.Sprint("token r", i, "-", r))))
 			reading.Go(func() {
 				for range per + window {
-					if _, err := readServerFrame(in); err != nil {
+					if err := readServerFrame(in); err != nil {
 						b.Error(err)
 						return
 					}
@@ -153,7 +153,7 @@ func (p *publisher) run(b *testing.B, n int) {
 			}
 		}
 		for first := true; acked < sent && (first || p.in.Buffered() > 8); first = false {
-			if _, err := readServerFrame(p.in); err != nil {
+			if err := readServerFrame(p.in); err != nil {
 				b.Error(err)
 				return
 			}
@@ -170,17 +170,18 @@ func runAll(b *testing.B, all []*publisher, per int) {
 	running.Wait()
 }
 
-func readServerFrame(r *bufio.Reader) (int, error) {
+func readServerFrame(r *bufio.Reader) error {
 	h, err := r.Peek(4)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	n, skip := int(h[1]), 2
 	if n == 126 {
 		n, skip = int(binary.BigEndian.Uint16(h[2:])), 4
 	}
 	if n == 127 {
-		return 0, io.ErrUnexpectedEOF
+		return io.ErrUnexpectedEOF
 	}
-	return r.Discard(skip + n)
+	_, err = r.Discard(skip + n)
+	return err
 }

@@ -78,9 +78,19 @@ func TestBenchForPeople(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, args := range [][]string{
-		{"fanout", "--size", "1"}, {"fanout", "--size", "100000"}, {"fanout", "--window", "0"}, {"fanout", "--rate", "-1"}, {"fanout", "--subscribers", "-1"},
-		{"channels", "--channels", "0"}, {"ack", "--window", "100000"}, {"ack", "--duration", "2h"}, {"ack", "--duration", "-1s"},
-		{"idle", "--connections", "0"}, {"reconnect", "--missed", "0"}, {"ack", "--threads", "0"}, {"ack", "--address", "nowhere"},
+		{"fanout", "--size", "1"},
+		{"fanout", "--size", "100000"},
+		{"fanout", "--window", "0"},
+		{"fanout", "--rate", "-1"},
+		{"fanout", "--subscribers", "-1"},
+		{"channels", "--channels", "0"},
+		{"ack", "--window", "100000"},
+		{"ack", "--duration", "2h"},
+		{"ack", "--duration", "-1s"},
+		{"idle", "--connections", "0"},
+		{"reconnect", "--missed", "0"},
+		{"ack", "--threads", "0"},
+		{"ack", "--address", "nowhere"},
 	} {
 		if r := server.CLI(append(append([]string{"bench"}, args...), "--quiet")...); r.Code != 2 || r.Stdout != "" {
 			t.Errorf("%s: %+v", args, r)

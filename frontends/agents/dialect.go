@@ -55,8 +55,10 @@ type room [16]rawjson.Member
 
 // New returns the dialect over these parts, which stay the caller's. life bounds what connections wait for.
 func New(life context.Context, set *ws.Set, hub *channels.Hub, door Doorkeeper, tokens Verifier, log *slog.Logger) *Dialect {
-	return &Dialect{set: set, hub: hub, door: door, tokens: tokens, log: log, life: life,
-		rooms: sync.Pool{New: func() any { return new(room) }}}
+	return &Dialect{
+		set: set, hub: hub, door: door, tokens: tokens, log: log, life: life,
+		rooms: sync.Pool{New: func() any { return new(room) }},
+	}
 }
 
 // Drain makes all connections refuse new messages with fault.Draining. Unacked tells when those that were taken have
