@@ -219,3 +219,57 @@ func TestNodesSuspendAndEraseEverywhere(t *testing.T) {
 		}
 	})
 }
+
+func TestANodeLearnsOfADeletionItMissed(t *testing.T) {
+	c := startCluster(t, 3)
+	kept, gone := mustAccount(t, c.nodes[0]), mustAccount(t, c.nodes[0])
+	conn, err := c.nodes[0].Acquire(t.Context(), gone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Ensure(t.Context(), Channels); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.js.Publish(t.Context(), "channel.x", []byte("canary-4711")); err != nil {
+		t.Fatal(err)
+	}
+	conn.Release()
+	c.stop(2)
+	if err := c.nodes[0].EraseAccount(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	c.start(2)
+	all := []Account{{ID: kept, Name: "acme"}}
+	if err := c.nodes[2].Restore(t.Context(), all, false); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("an account that nobody knows: %v", err)
+	}
+	if err := c.nodes[2].Restore(t.Context(), all, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(jwtFile(t, c.nodes[2], gone)); err == nil {
+		t.Error("the account is still there")
+	}
+	mustAcquire(t, c.nodes[2], kept)
+	eventually(t, func(context.Context) error {
+		if name := findBytes(t, c.cfgs[2].DataDir, "canary-4711"); name != "" {
+			return fmt.Errorf("%s still holds the tenant's data", name)
+		}
+		return nil
+	})
+}
+
+func TestRoutesNeedTheOperatorsSeed(t *testing.T) {
+	c := startCluster(t, 3)
+	stranger := newCluster(t, 1).cfgs[0]
+	stranger.Cluster = Cluster{Name: "test", Listen: freeAddresses(t, 1)[0], Routes: c.cfgs[0].Cluster.Routes, Found: true}
+	stranger.ReadyWithin = 2 * time.Second
+	if e, err := Open(t.Context(), stranger, slog.New(slog.DiscardHandler)); err == nil {
+		e.Close()
+		t.Fatal("a node with another operator got into the cluster")
+	}
+	for _, e := range c.nodes {
+		if n := e.nodeCount(); n != 3 {
+			t.Errorf("%s knows %d nodes", e.cfg.ServerName, n)
+		}
+	}
+}

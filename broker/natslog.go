@@ -51,8 +51,12 @@ func (l *natsLog) Warnf(format string, v ...any) {
 
 // Errorf logs an error. A write error is final: the stream refuses all writes from then on.
 func (l *natsLog) Errorf(format string, v ...any) {
-	l.write(slog.LevelError, format, v)
 	text := line(format, v)
+	if strings.Contains(text, "maximum account active connections exceeded") {
+		l.write(slog.LevelDebug, format, v) // how a suspended account's connections end
+		return
+	}
+	l.write(slog.LevelError, format, v)
 	if strings.Contains(text, "Critical write error") || l.recovering() && strings.Contains(text, "Failed restoring") {
 		l.broken(fmt.Errorf("write to the store: %s", text))
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nkeys"
 
-	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
@@ -19,7 +18,7 @@ import (
 )
 
 // startNodes runs a cluster of n nodes, or one that knows nothing of clusters.
-func startNodes(t *testing.T, n int) []*node {
+func startNodes(t testing.TB, n int) []*node {
 	t.Helper()
 	if n == 1 {
 		return []*node{startNode(t, t.TempDir(), Config{})}
@@ -43,7 +42,7 @@ func startNodes(t *testing.T, n int) []*node {
 }
 
 // freeAddresses returns addresses that nobody listens on.
-func freeAddresses(t *testing.T, n int) (all []string) {
+func freeAddresses(t testing.TB, n int) (all []string) {
 	t.Helper()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +55,7 @@ func freeAddresses(t *testing.T, n int) (all []string) {
 	return all
 }
 
-func operatorSeed(t *testing.T) string {
+func operatorSeed(t testing.TB) string {
 	t.Helper()
 	kp, err := nkeys.CreateOperator()
 	if err != nil {
@@ -268,4 +267,33 @@ func TestANodeStopsUnderLoad(t *testing.T) {
 	}
 }
 
-var _ acks.Receipt = receipts(nil)
+// BenchmarkNodesStore publishes as a few busy agents do, on one node and on a cluster of three in this process.
+func BenchmarkNodesStore(b *testing.B) {
+	for _, n := range []int{1, 3} {
+		nodes := startNodes(b, n)
+		space, _ := nodes[0].tenant(b, "acme")
+		for _, window := range []int{1, 1600} {
+			b.Run(fmt.Sprintf("nodes=%d/window=%d", n, window), func(b *testing.B) { publishAll(b, space, window) })
+		}
+	}
+}
+
+func publishAll(b *testing.B, space *Space, window int) {
+	content := rawjson.Member{Name: "content", Value: fmt.Appendf(nil, "%0256d", 1)}
+	content.Value = append(append([]byte{'"'}, content.Value...), '"')
+	r, sent := make(receipts, window), 0
+	for b.Loop() {
+		if sent++; sent > window {
+			if o := <-r; o.Err != nil {
+				b.Fatal(o.Err)
+			}
+		}
+		m := Message{To: channel("acme", "a"), Sender: "ann", ID: fmt.Sprint(b.N, "-", sent), Time: time.Now(), Members: []rawjson.Member{content}}
+		if err := space.Publish(b.Context(), m, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range min(sent, window) {
+		<-r
+	}
+}

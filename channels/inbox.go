@@ -18,6 +18,9 @@ type meter interface {
 type inbox struct {
 	taken uint64 // the newest sequence that a socket of the agent has taken
 	saved uint64 // what of it is in the tenant's state
+
+	leaving int             // sockets that are gone, but whose replay has not ended
+	waiting []*Subscription // those that begin when it has
 }
 
 // saveEvery is how often positions are written. A crash in between makes the agent get the last messages again.
@@ -47,13 +50,37 @@ func (s *Space) SubscribeInbox(ctx context.Context, agent broker.Token) (*Subscr
 // StartInbox begins delivery to sink with the direct messages that no socket of the agent has taken yet.
 func (s *Subscription) StartInbox(sink Sink) {
 	s.sink = sink
-	s.topic.shard.do(func() {
-		i := &s.topic.inbox
-		i.taken = max(i.taken, s.place)
-		i.saved = max(i.saved, s.place)
-		s.next = Since{Seq: i.taken}
-		s.admit()
-	})
+	s.topic.shard.do(s.admitInbox)
+}
+
+// admitInbox starts s behind what the agent's other sockets have taken. One whose replay is being ended may still have
+// more to say of that. On the shard.
+func (s *Subscription) admitInbox() {
+	t := s.topic
+	i := &t.inbox
+	if i.leaving > 0 {
+		i.waiting = append(i.waiting, s)
+		return
+	}
+	for _, m := range t.members {
+		t.taken(m)
+	}
+	i.taken = max(i.taken, s.place)
+	i.saved = max(i.saved, s.place)
+	s.next = Since{Seq: i.taken}
+	s.admit()
+}
+
+// left ends the wait of those who came while a socket's replay was being ended. On the shard.
+func (i *inbox) left() {
+	if i.leaving--; i.leaving > 0 {
+		return
+	}
+	waiting := i.waiting
+	i.waiting = nil
+	for _, s := range waiting {
+		s.admitInbox()
+	}
 }
 
 // mark notes what the sink was just given. On the shard, or in the replay.

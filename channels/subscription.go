@@ -66,6 +66,7 @@ func (s *Subscription) Close() {
 		s.closing = true
 		if s.replaying {
 			s.cancel()
+			s.topic.inbox.leaving++
 		} else {
 			s.finish()
 		}
@@ -121,6 +122,7 @@ func (s *Subscription) replayed() {
 	s.ctx, s.cancel = nil, nil
 	if s.closing {
 		s.finish()
+		s.topic.inbox.left()
 		return
 	}
 	s.admit()
