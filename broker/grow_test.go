@@ -101,7 +101,7 @@ func TestOneNodeGrowsIntoACluster(t *testing.T) {
 	}
 }
 
-// allGrown returns nil when all streams of an account are on n nodes and up to date there.
+// allGrown returns nil when all streams of an account, and the place in it, are on n nodes and up to date there.
 func allGrown(ctx context.Context, e *Engine, id AccountID, n int) error {
 	conn, err := e.Acquire(ctx, id)
 	if err != nil {
@@ -111,17 +111,28 @@ func allGrown(ctx context.Context, e *Engine, id AccountID, n int) error {
 	for _, c := range []*Conn{conn, e.home} {
 		names := c.js.ListStreams(ctx)
 		for info := range names.Info() {
-			if info.Config.Replicas != n || info.Cluster == nil || len(info.Cluster.Replicas) != n-1 {
-				return fmt.Errorf("stream %s is on %d nodes", info.Config.Name, info.Config.Replicas)
-			}
-			for _, r := range info.Cluster.Replicas {
-				if !r.Current {
-					return fmt.Errorf("stream %s lags behind on %s", info.Config.Name, r.Name)
-				}
+			if err := grown(info.Config.Name, info.Cluster, n); err != nil {
+				return err
 			}
 		}
 		if names.Err() != nil {
 			return names.Err()
+		}
+	}
+	place, err := conn.js.Consumer(ctx, string(Channels), "p")
+	if err != nil {
+		return err
+	}
+	return grown("p", place.CachedInfo().Cluster, n)
+}
+
+func grown(name string, on *jetstream.ClusterInfo, n int) error {
+	if on == nil || on.Leader == "" || len(on.Replicas) != n-1 {
+		return fmt.Errorf("%s is not on %d nodes: %+v", name, n, on)
+	}
+	for _, r := range on.Replicas {
+		if !r.Current {
+			return fmt.Errorf("%s lags behind on %s", name, r.Name)
 		}
 	}
 	return nil
