@@ -76,7 +76,7 @@ func (c *testCluster) start(which ...int) {
 	var starting sync.WaitGroup
 	for j, i := range which {
 		starting.Go(func() {
-			c.nodes[i], errs[j] = Open(context.Background(), c.cfgs[i], testLog(c.t, c.cfgs[i].ServerName))
+			c.nodes[i], errs[j] = Open(context.Background(), c.cfgs[i], testLog(c.cfgs[i].ServerName))
 		})
 	}
 	starting.Wait()
@@ -107,7 +107,7 @@ func (c *testCluster) close() {
 }
 
 // testLog shows what the nodes have logged when a test is run with PARLEY_TEST_LOG.
-func testLog(t *testing.T, node string) *slog.Logger {
+func testLog(node string) *slog.Logger {
 	if os.Getenv("PARLEY_TEST_LOG") == "" {
 		return slog.New(slog.DiscardHandler)
 	}

@@ -135,7 +135,7 @@ func (e *Engine) askAll(ctx context.Context, subject string, data []byte, check 
 		return fault.Wrap(fault.Unavailable, err, "The NATS server did not answer.")
 	}
 	var failed error
-	for answers := 0; answers < e.nodeCount(); answers++ {
+	for answers := 0; answers < e.nodeCount(); answers++ { //nolint:intrange // nodes come and go meanwhile
 		if answers == 1 { // its own node has answered, or another one as fast
 			var end context.CancelFunc
 			ctx, end = context.WithTimeout(ctx, peersWithin+time.Second)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"parley/broker"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
-	"parley/tenants"
 )
 
 // startNodes runs a cluster of n nodes, or one that knows nothing of clusters.
@@ -72,9 +72,10 @@ func operatorSeed(t testing.TB) string {
 	return name
 }
 
-// openAll makes a tenant and opens it on every node.
-func openAll(t *testing.T, nodes []*node, id tenants.ID) []*Space {
+// openAll makes the tenant acme and opens it on every node.
+func openAll(t *testing.T, nodes []*node) []*Space {
 	t.Helper()
+	const id = "acme"
 	first, account := nodes[0].tenant(t, id)
 	spaces := []*Space{first}
 	for _, n := range nodes[1:] {
@@ -92,7 +93,7 @@ func forNodes(t *testing.T, f func(*testing.T, []*node)) {
 
 func TestNodesShareChannels(t *testing.T) {
 	forNodes(t, func(t *testing.T, nodes []*node) {
-		spaces := openAll(t, nodes, "acme")
+		spaces := openAll(t, nodes)
 		to := channel("acme", "news")
 		var socks []*socket
 		for _, s := range spaces {
@@ -126,7 +127,7 @@ func checkOrder(t *testing.T, who string, got []delivered, want int) {
 
 func TestTheFirstSubscriberOfANodeMissesNothing(t *testing.T) {
 	forNodes(t, func(t *testing.T, nodes []*node) {
-		spaces := openAll(t, nodes, "acme")
+		spaces := openAll(t, nodes)
 		last := spaces[len(spaces)-1]
 		for i := range 30 { // a topic that no node has opened, and a message as soon as it is
 			to := channel("acme", broker.Name(fmt.Sprint("fresh-", i)))
@@ -141,7 +142,7 @@ func TestTheFirstSubscriberOfANodeMissesNothing(t *testing.T) {
 
 func TestNodesShareInboxes(t *testing.T) {
 	forNodes(t, func(t *testing.T, nodes []*node) {
-		spaces := openAll(t, nodes, "acme")
+		spaces := openAll(t, nodes)
 		bob := Address{Tenant: "acme", Agent: "bob"}
 		total := 0
 		for i, at := range spaces { // bob is on one node after the other, and meanwhile away
@@ -171,28 +172,29 @@ func TestNodesShareInboxes(t *testing.T) {
 
 func TestNodesSharePresence(t *testing.T) {
 	forNodes(t, func(t *testing.T, nodes []*node) {
-		spaces := openAll(t, nodes, "acme")
+		spaces := openAll(t, nodes)
 		first, last := spaces[0], spaces[len(spaces)-1]
 		p := first.Enter("bob")
 		p.Join("news")
 		p.Say(Busy)
-		awaitState(t, last, "bob", Busy, 1)
+		awaitState(t, last, Busy, 1)
 		q := last.Enter("bob")
-		awaitState(t, first, "bob", Busy, 2)
+		awaitState(t, first, Busy, 2)
 		if there := first.Present("news"); len(there) != 1 || there[0].Agent != "bob" {
 			t.Errorf("present %v", there)
 		}
 		q.Say(Idle)
 		p.Leave()
-		awaitState(t, last, "bob", Idle, 1)
+		awaitState(t, last, Idle, 1)
 		q.Leave()
-		awaitState(t, first, "bob", Offline, 0)
+		awaitState(t, first, Offline, 0)
 	})
 }
 
-// awaitState waits until a node says so of an agent.
-func awaitState(t *testing.T, s *Space, agent broker.Token, status Status, sockets int) {
+// awaitState waits until a node says so of the agent bob.
+func awaitState(t *testing.T, s *Space, status Status, sockets int) {
 	t.Helper()
+	const agent = "bob"
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		a, err := s.Agent(agent)
@@ -202,7 +204,7 @@ func awaitState(t *testing.T, s *Space, agent broker.Token, status Status, socke
 		if time.Now().After(deadline) {
 			t.Fatalf("%s is %+v, %v; want %s with %d sockets", agent, a, err, status, sockets)
 		}
-		time.Sleep(5 * time.Millisecond) // between two questions
+		runtime.Gosched() // the other node works in this process
 	}
 }
 
@@ -230,7 +232,7 @@ func insist(t *testing.T, s *Space, to Address, id string) {
 // one that stays.
 func TestANodeStopsUnderLoad(t *testing.T) {
 	nodes := startNodes(t, 3)
-	spaces := openAll(t, nodes, "acme")
+	spaces := openAll(t, nodes)
 	to := channel("acme", "busy")
 	socks := make([]*socket, 2)
 	for i, s := range spaces[:2] {

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -181,7 +182,7 @@ func (f *fleet) awaitAcks(n int64) {
 	f.t.Helper()
 	target := f.acks.Load() + n
 	await(f.t, "acknowledgements", func() bool {
-		time.Sleep(time.Millisecond) // between two looks
+		runtime.Gosched()
 		return f.acks.Load() >= target
 	})
 }

@@ -43,8 +43,9 @@ func (cmd *configDocCmd) Run(c *console, command *kong.Context) error {
 			return false, help
 		case reflect.Slice:
 			return []string{}, help
+		default:
+			return f.Default, help
 		}
-		return f.Default, help
 	})
 }
 
