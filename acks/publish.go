@@ -45,9 +45,10 @@ type Message struct {
 }
 
 // dedupeID scopes a client's id to its sender and destination, because the stream's memory of ids is shared by a whole
-// tenant: another agent's guess at an id must not swallow the message. Hashed, it also has a bounded size.
-func (m Message) dedupeID() string {
-	room := make([]byte, 0, 320) // on the stack: subjects and ids are shorter
+// tenant: another agent's guess at an id must not swallow the message, nor must a service that sets the header itself,
+// which is what the secret is for. Hashed and cut, it also has a bounded size.
+func (m Message) dedupeID(secret []byte) string {
+	room := append(make([]byte, 0, 384), secret...) // on the stack: subjects and ids are shorter
 	for _, part := range [...]string{string(m.Sender), string(m.Subject), m.ID} {
 		room = append(append(room, part...), 0) // no part holds a zero, so that no two triples run together
 	}
@@ -64,6 +65,7 @@ type Publisher struct {
 	inbox     string // where confirmations arrive: inbox + "." + slot number
 	sub       *nats.Subscription
 	window    *semaphore.Weighted
+	secret    []byte    // for dedupeID
 	envelopes sync.Pool // of *envelope
 
 	mu     sync.Mutex
@@ -82,11 +84,14 @@ type slot struct {
 // NewPublisher returns a Publisher on conn, which stays the caller's.
 func NewPublisher(conn *broker.Conn, committer *Committer, cfg Config) (*Publisher, error) {
 	cfg = cfg.withDefaults()
+	secret, err := conn.Secret()
+	if err != nil {
+		return nil, err
+	}
 	p := &Publisher{
-		cfg: cfg, conn: conn, committer: committer, inbox: conn.NATS().NewInbox(),
+		cfg: cfg, conn: conn, committer: committer, secret: secret, inbox: conn.NATS().NewInbox(),
 		window: semaphore.NewWeighted(cfg.WindowBytes), envelopes: sync.Pool{New: newEnvelope}, slots: map[uint64]slot{},
 	}
-	var err error
 	if p.sub, err = conn.NATS().Subscribe(p.inbox+".*", p.answered); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
 	}
@@ -141,7 +146,7 @@ func (p *Publisher) send(m Message, number uint64) error {
 	if m.ID == "" {
 		return p.conn.NATS().PublishMsg(&nats.Msg{Subject: e.msg.Subject, Reply: e.msg.Reply, Data: m.Data})
 	}
-	e.id[0] = m.dedupeID()
+	e.id[0] = m.dedupeID(p.secret)
 	return p.conn.NATS().PublishMsg(&e.msg)
 }
 

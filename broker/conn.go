@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -229,6 +231,16 @@ func (c *Conn) close() {
 
 // NATS returns the connection itself. The caller must not close it.
 func (c *Conn) NATS() *nats.Conn { return c.nc }
+
+// Secret returns 32 bytes that belong to the account and that none of its own users can know. It is the same on every
+// node and at every start.
+func (c *Conn) Secret() ([]byte, error) {
+	b, err := hkdf.Key(sha256.New, c.engine.id.seed, nil, "parley account secret "+string(c.id), 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the secret of account %s: %w", c.id, err)
+	}
+	return b, nil
+}
 
 // JetStream returns the JetStream context of the account.
 func (c *Conn) JetStream() jetstream.JetStream { return c.js }
