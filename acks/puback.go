@@ -3,6 +3,7 @@ package acks
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -18,11 +19,20 @@ const (
 	codeStoreFailed      = 10077 // maximum messages or bytes of a stream that discards new ones
 )
 
+// codeUnderWay is the answer to a repetition of what a stream is just storing.
+const codeUnderWay = 10158
+
+var (
+	// errUnderWay is the cause of an outcome that the stream does not know yet.
+	errUnderWay = errors.New("the stream is just storing a message with this id")
+	// errNobody is the cause of a failure that is certain: the stream has no leader to store anything.
+	errNobody = errors.New("nobody listens for the stream")
+)
+
 // parsePubAck reads the stream's answer.
 func parsePubAck(m *nats.Msg) Outcome {
-	if status := m.Header.Get("Status"); status != "" { // a nil header has none
-		// 503 is "no responders": there was nobody to store it, so that it is surely not stored.
-		return Outcome{Err: fault.Wrap(fault.Unavailable, fmt.Errorf("status %s", status), "The message was not stored: the store can't be reached now.")}
+	if m.Header.Get("Status") != "" { // 503, "no responders"; a nil header has none
+		return Outcome{Err: fault.Wrap(fault.Unavailable, errNobody, "The message was not stored: the store can't be reached now.")}
 	}
 	if o, ok := scanPubAck(m.Data); ok {
 		return o
@@ -40,6 +50,9 @@ func parsePubAck(m *nats.Msg) Outcome {
 	}
 	if ack.Error == nil {
 		return Outcome{Seq: ack.Seq, Duplicate: ack.Duplicate}
+	}
+	if ack.Error.Code == codeUnderWay {
+		return Outcome{Err: unknown(errUnderWay)}
 	}
 	cause := fmt.Errorf("the stream refused: %s (%d)", ack.Error.Description, ack.Error.Code)
 	switch ack.Error.Code {

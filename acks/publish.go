@@ -21,6 +21,7 @@ import (
 type Config struct {
 	WindowBytes int64         // bytes on their way to the stream at most; a publisher waits beyond. Defaults to 8 MiB.
 	Timeout     time.Duration // how long the stream may take. Defaults to 4 s: the published clients give up after 5.
+	Resend      bool          // send again what the stream leaves unanswered: in a cluster its leader may be lost.
 }
 
 // slotOverhead is what one message in the window counts on top of its bytes, so that small ones are bounded in number.
@@ -41,7 +42,7 @@ type Message struct {
 	Subject broker.Subject
 	Sender  broker.Token // who the id belongs to
 	ID      string       // the sender's own id. Zero means that a repetition is not recognised.
-	Data    []byte       // not changed after Publish
+	Data    []byte       // not changed before the outcome is known
 }
 
 // dedupeID scopes a client's id to its sender and destination, because the stream's memory of ids is shared by a whole
@@ -69,9 +70,13 @@ type Publisher struct {
 	envelopes sync.Pool // of *envelope
 
 	mu     sync.Mutex
-	next   uint64          // guarded by mu
-	slots  map[uint64]slot // guarded by mu
-	closed bool            // guarded by mu
+	next   uint64           // guarded by mu
+	slots  map[uint64]slot  // guarded by mu
+	lanes  map[string]*lane // by the first token of their subjects, if Config.Resend; guarded by mu
+	closed bool             // guarded by mu
+
+	jobs  sync.WaitGroup // resend
+	ended chan struct{}  // closed by Close
 }
 
 // slot is a message on its way.
@@ -79,6 +84,7 @@ type slot struct {
 	receipt Receipt
 	cost    int64
 	sent    time.Time
+	again   *repeatable // nil without Config.Resend
 }
 
 // NewPublisher returns a Publisher on conn, which stays the caller's.
@@ -91,6 +97,7 @@ func NewPublisher(conn *broker.Conn, committer *Committer, cfg Config) (*Publish
 	p := &Publisher{
 		cfg: cfg, conn: conn, committer: committer, secret: secret, inbox: conn.NATS().NewInbox(),
 		window: semaphore.NewWeighted(cfg.WindowBytes), envelopes: sync.Pool{New: newEnvelope}, slots: map[uint64]slot{},
+		lanes: map[string]*lane{}, ended: make(chan struct{}),
 	}
 	if p.sub, err = conn.NATS().Subscribe(p.inbox+".*", p.answered); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
@@ -106,10 +113,13 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 	if err := p.window.Acquire(ctx, cost); err != nil {
 		return err
 	}
-	number, err := p.take(slot{r, cost, time.Now()})
+	number, held, err := p.take(slot{receipt: r, cost: cost, sent: time.Now()}, m)
 	if err != nil {
 		p.window.Release(cost)
 		return err
+	}
+	if held {
+		return nil // its turn comes
 	}
 	if err := p.send(m, number); err != nil {
 		if _, ok := p.release(number); !ok {
@@ -143,23 +153,31 @@ func (p *Publisher) send(m Message, number uint64) error {
 	subject = append(append(subject, p.inbox...), '.')
 	e.msg.Subject, e.msg.Data = string(m.Subject), m.Data
 	e.msg.Reply = string(strconv.AppendUint(subject, number, 36))
-	if m.ID == "" {
+	if m.ID == "" && !p.cfg.Resend {
 		return p.conn.NATS().PublishMsg(&nats.Msg{Subject: e.msg.Subject, Reply: e.msg.Reply, Data: m.Data})
 	}
-	e.id[0] = m.dedupeID(p.secret)
+	if m.ID == "" {
+		e.id[0] = e.msg.Reply // nobody else's
+	} else {
+		e.id[0] = m.dedupeID(p.secret)
+	}
 	return p.conn.NATS().PublishMsg(&e.msg)
 }
 
-func (p *Publisher) take(s slot) (uint64, error) {
+// take gives m a slot, and returns whether it must wait for what was sent before it.
+func (p *Publisher) take(s slot, m Message) (number uint64, held bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return 0, fault.New(fault.Unavailable, "The message was not stored: the tenant is being closed.")
+		return 0, false, fault.New(fault.Unavailable, "The message was not stored: the tenant is being closed.")
+	}
+	if p.cfg.Resend {
+		s.again, held = p.repeatable(m, s.sent)
 	}
 	p.next++
 	p.slots[p.next] = s
 	p.committer.underWay.Add(1)
-	return p.next, nil
+	return p.next, held, nil
 }
 
 // release frees a slot and returns it, false when it was freed before: an answer that comes too late finds none.
@@ -181,13 +199,20 @@ func (p *Publisher) answered(m *nats.Msg) {
 	if err != nil {
 		return // nobody else can publish here
 	}
+	o := parsePubAck(m)
+	if p.cfg.Resend && !p.hear(number, &o) {
+		return
+	}
 	if s, ok := p.release(number); ok {
-		p.committer.confirm(s.receipt, parsePubAck(m))
+		p.committer.confirm(s.receipt, o)
 	}
 }
 
 // expire settles what the stream has not answered in time. It may still store it.
 func (p *Publisher) expire(now time.Time) {
+	if p.cfg.Resend {
+		p.lookForLost(now)
+	}
 	p.settleUnknown(now.Add(-p.cfg.Timeout), errors.New("the stream did not answer in time"))
 }
 
@@ -202,7 +227,7 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 	p.mu.Unlock()
 	for _, number := range late {
 		if s, ok := p.release(number); ok {
-			p.committer.confirm(s.receipt, Outcome{Err: unknown(cause)})
+			p.committer.confirm(s.receipt, Outcome{Err: s.givenUp(cause)})
 		}
 	}
 }
@@ -210,8 +235,13 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 // Close ends the publisher. What the stream has not answered is settled as unknown; Publish fails from now on.
 func (p *Publisher) Close() {
 	p.mu.Lock()
+	again := p.closed
 	p.closed = true
 	p.mu.Unlock()
+	if !again {
+		close(p.ended)
+	}
+	p.jobs.Wait()
 	p.committer.remove(p)
 	_ = p.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
 	p.settleUnknown(time.Now().Add(time.Hour), errors.New("the publisher was closed"))

@@ -28,7 +28,7 @@ type Config struct {
 	Linger       time.Duration // how long a topic or tenant that nobody uses stays ready. Defaults to 60 s.
 	Shards       int           // goroutines that fan out. Defaults to the number of CPUs.
 	Readers      int64         // replays that read from the store at the same time. Defaults to 64.
-	Publish      acks.Config
+	Publish      acks.Config   // Resend is set where it is needed
 }
 
 func (c Config) withDefaults() Config {
@@ -63,6 +63,7 @@ type Hub struct {
 // NewHub returns a Hub that stores through committer. Nothing is delivered before Run.
 func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *slog.Logger) *Hub {
 	cfg = cfg.withDefaults()
+	cfg.Publish.Resend = engine.Clustered()
 	h := &Hub{
 		cfg: cfg, engine: engine, committer: committer, log: log,
 		seed: maphash.MakeSeed(), readers: semaphore.NewWeighted(cfg.Readers), spaces: map[tenants.ID]*Space{},
