@@ -62,6 +62,25 @@ type NewKey struct {
 	NotAfter  time.Time   `json:"not_after,omitzero"`
 }
 
+// APIKeys is what a tenant's back ends present, oldest first.
+type APIKeys struct {
+	APIKeys []tenants.APIKey `json:"api_keys"`
+}
+
+// NewAPIKey asks for an API key; see tenants.APIKeySpec.
+type NewAPIKey struct {
+	Name     string          `json:"name,omitempty"`
+	Scopes   []tenants.Scope `json:"scopes,omitempty"`
+	NotAfter time.Time       `json:"not_after,omitzero"`
+}
+
+// MadeAPIKey is an API key with its text, which can't be had a second time.
+type MadeAPIKey struct {
+	tenants.APIKey `json:",inline"`
+
+	Key string `json:"key"`
+}
+
 // NewToken asks for a token; see tenants.TokenSpec.
 type NewToken struct {
 	Agent       string               `json:"agent,omitempty"`

@@ -98,6 +98,22 @@ func (c *Client) RevokeKey(ctx context.Context, tenant, kid string) (tenants.Key
 	return call[tenants.Key](ctx, c, "DELETE", path("tenants", tenant, "keys", kid), nil)
 }
 
+// APIKeys lists a tenant's API keys.
+func (c *Client) APIKeys(ctx context.Context, tenant string) ([]tenants.APIKey, error) {
+	all, err := call[APIKeys](ctx, c, "GET", path("tenants", tenant, "apikeys"), nil)
+	return all.APIKeys, err
+}
+
+// CreateAPIKey makes an API key.
+func (c *Client) CreateAPIKey(ctx context.Context, tenant string, spec NewAPIKey) (MadeAPIKey, error) {
+	return call[MadeAPIKey](ctx, c, "POST", path("tenants", tenant, "apikeys"), spec)
+}
+
+// RevokeAPIKey makes an API key good for nothing any more.
+func (c *Client) RevokeAPIKey(ctx context.Context, tenant, id string) (tenants.APIKey, error) {
+	return call[tenants.APIKey](ctx, c, "DELETE", path("tenants", tenant, "apikeys", id), nil)
+}
+
 // IssueToken signs a token.
 func (c *Client) IssueToken(ctx context.Context, tenant string, spec NewToken) (string, error) {
 	t, err := call[Token](ctx, c, "POST", path("tenants", tenant, "tokens"), spec)

@@ -16,6 +16,9 @@
 //	GET    /admin/v1/tenants/{tenant}/keys                             Keys
 //	POST   /admin/v1/tenants/{tenant}/keys                             NewKey: 201, or 200 when it exists: tenants.Key
 //	DELETE /admin/v1/tenants/{tenant}/keys/{kid}                       tenants.Key, revoked
+//	GET    /admin/v1/tenants/{tenant}/apikeys                          APIKeys
+//	POST   /admin/v1/tenants/{tenant}/apikeys                          NewAPIKey: 201 MadeAPIKey
+//	DELETE /admin/v1/tenants/{tenant}/apikeys/{id}                     tenants.APIKey, revoked
 //	POST   /admin/v1/tenants/{tenant}/tokens                           NewToken: 201 Token
 //	POST   /admin/v1/tenants/{tenant}/creds                            NewCreds: 201 Creds
 //	GET    /admin/v1/tenants/{tenant}/agents                           Agents

@@ -468,6 +468,34 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+func TestAPIKeys(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.mustCreate(t, "acme")
+	w.mustCreate(t, "other")
+	made, err := w.CreateAPIKey(ctx, "acme", NewAPIKey{Name: "shop", Scopes: []tenants.Scope{tenants.ReadChats}})
+	if err != nil || !strings.HasPrefix(made.Key, made.Prefix) || made.Name != "shop" || len(made.Scopes) != 1 {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	for _, path := range []string{"/admin/v1/tenants", "/admin/v1/tenants/acme", "/admin/v1/tenants/acme/apikeys"} {
+		status, body := w.do(t, "GET", path, "", w.bearer())
+		if status != http.StatusOK || !strings.Contains(body, made.ID) || strings.Contains(body, made.Key) || strings.Contains(body, `"sum"`) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if keys, err := w.APIKeys(ctx, "other"); err != nil || len(keys) != 0 {
+		t.Errorf("%v, %v", keys, err)
+	}
+	_, err = w.RevokeAPIKey(ctx, "other", made.ID)
+	wantCode(t, "by another tenant's path", err, fault.NotFound)
+	if revoked, err := w.RevokeAPIKey(ctx, "acme", made.ID); err != nil || revoked.Revoked.IsZero() {
+		t.Errorf("%+v, %v", revoked, err)
+	}
+	if keys, err := w.APIKeys(ctx, "acme"); err != nil || len(keys) != 1 || keys[0].Revoked.IsZero() {
+		t.Errorf("%v, %v", keys, err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	w := newWorld(t)
 	w.mustCreate(t, "acme")
@@ -487,6 +515,11 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/admin/v1/tenants/acme/keys", `{"secret":"not base64!"}`, 400, fault.InvalidFormat},
 		{"POST", "/admin/v1/tenants/acme/keys", `{"alg":"none"}`, 400, fault.InvalidFormat},
 		{"POST", "/admin/v1/tenants/a.b/keys", `{}`, 400, fault.InvalidID},
+		{"POST", "/admin/v1/tenants/acme/apikeys", `{"scopes":["admin"]}`, 400, fault.InvalidFormat},
+		{"POST", "/admin/v1/tenants/acme/apikeys", `{"not_after":"2020-01-01T00:00:00Z"}`, 400, fault.InvalidFormat},
+		{"POST", "/admin/v1/tenants/acme/apikeys", `{"key":"mine"}`, 400, fault.InvalidFormat},
+		{"POST", "/admin/v1/tenants/nobody/apikeys", `{}`, 404, fault.NotFound},
+		{"DELETE", "/admin/v1/tenants/acme/apikeys/x", ``, 404, fault.NotFound},
 		{"POST", "/admin/v1/tokens/inspect", `{}`, 200, ""},
 		{"POST", "/admin/v1/tenants/acme/channels/news/messages", `{}`, 400, fault.InvalidFormat},
 		{"GET", "/admin/v1/tenants/acme/nothing", ``, 404, fault.NotFound},

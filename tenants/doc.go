@@ -1,5 +1,5 @@
 // Package tenants says who is who: the registry of tenants, the keys that sign their tokens, and what a verified token
-// allows.
+// or API key allows.
 //
 // The nouns: a Tenant owns one NATS account and a ring of Keys; a token signed with one of them becomes a Grant, which
 // answers "may it publish there" without allocating. The Registry keeps every tenant in memory, fed by a watch on a

@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"testing"
+	"time"
 
 	"parley/internal/fault"
 )
@@ -26,6 +27,26 @@ func FuzzVerify(f *testing.F) {
 			}
 		case err != nil && code != fault.AuthRequired && code != fault.AuthFailed && code != fault.TokenExpired && code != fault.TenantSuspended:
 			t.Errorf("%q: %v", token, err)
+		}
+	})
+}
+
+// FuzzAPIKey looks for texts that panic, or that are taken for a key that nobody has.
+func FuzzAPIKey(f *testing.F) {
+	key, text, err := newAPIKey("ac_me", APIKeySpec{}, time.Now())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{text, "", "parley_", "parley__", "parley___", "parley_a_b_c", key.Prefix, text + "_", text[1:]} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		tenant, id, ok := cutAPIKey(s)
+		if ok && apiKeyMark+string(tenant)+"_"+id+"_" != s[:len(apiKeyMark)+len(tenant)+len(id)+2] {
+			t.Errorf("%q was cut into %q and %q", s, tenant, id)
+		}
+		if fits := key.fits(s); fits != (s == text) {
+			t.Errorf("%q fits: %t", s, fits)
 		}
 	})
 }

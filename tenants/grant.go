@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 	"parley/internal/fault"
 )
 
-// Grant is what a verified token allows. It is immutable and may be shared between connections; whether it still holds
+// Grant is what a verified token or API key allows. It is immutable and may be shared between connections; whether it still holds
 // after a change of the tenant is what Registry.Recheck answers.
 type Grant struct {
 	Tenant  ID
@@ -18,10 +19,12 @@ type Grant struct {
 	Kid     string       // the tenant's key that signed it, by its name in the registry
 	JTI     string       // may be empty
 	Issued  time.Time    // Zero when the token does not say.
-	Expires time.Time    // never zero
+	Expires time.Time    // Zero means never, which only an API key may have.
+	APIKey  string       // the id of the API key that it stands for: one for all users, so that Agent is empty
 	Login   bool         // proves who somebody is, but opens no connection: MayPublish and MaySubscribe refuse all
 
-	inbox      string // "agent.<Agent>"
+	scopes     []Scope // of an API key
+	inbox      string  // "agent.<Agent>"
 	anyChannel bool
 	channels   []string // patterns of channel names, when !anyChannel
 	publishes  rule
@@ -64,7 +67,7 @@ func (g *Grant) MaySubscribe(subject string) bool {
 
 // reaches reports whether subject is one that agents use at all and, if a channel, one of the token's.
 func (g *Grant) reaches(subject string) bool {
-	if g.Login || !literal(subject) {
+	if g.Login || g.APIKey != "" || !literal(subject) {
 		return false
 	}
 	if channel, ok := strings.CutPrefix(subject, channelRoot); ok {
@@ -73,8 +76,14 @@ func (g *Grant) reaches(subject string) bool {
 	return strings.HasPrefix(subject, agentRoot)
 }
 
+// Has reports whether the scopes of an API key hold s. Tokens have no scopes: they are good for what their user may do.
+func (g *Grant) Has(s Scope) bool { return g.APIKey == "" && !g.Login || slices.Contains(g.scopes, s) }
+
 // LogValue shows who, not what for.
 func (g *Grant) LogValue() slog.Value {
+	if g.APIKey != "" {
+		return slog.GroupValue(slog.String("tenant", string(g.Tenant)), slog.String("api_key", g.APIKey))
+	}
 	return slog.GroupValue(slog.String("tenant", string(g.Tenant)), slog.String("agent", string(g.Agent)), slog.String("kid", g.Kid))
 }
 

@@ -14,7 +14,13 @@ const recordFormat = 1
 type record struct {
 	Format int `json:"format"`
 	Tenant
-	Keys []keyRecord `json:"keys"` // hides Tenant.Keys
+	Keys    []keyRecord    `json:"keys"`     // hides Tenant.Keys
+	APIKeys []apiKeyRecord `json:"api_keys"` // hides Tenant.APIKeys
+}
+
+type apiKeyRecord struct {
+	APIKey
+	Sum []byte `json:"sum,omitempty"`
 }
 
 type keyRecord struct {
@@ -24,12 +30,18 @@ type keyRecord struct {
 }
 
 func encodeRecord(t Tenant) ([]byte, error) {
-	r := record{Format: recordFormat, Tenant: t, Keys: make([]keyRecord, len(t.Keys))}
+	r := record{Format: recordFormat, Tenant: t, Keys: make([]keyRecord, len(t.Keys)), APIKeys: make([]apiKeyRecord, len(t.APIKeys))}
 	for i, k := range t.Keys {
 		r.Keys[i].Key = k
 		if k.material != nil {
 			m := k.material()
 			r.Keys[i].Secret, r.Keys[i].Private = m.secret, m.private
+		}
+	}
+	for i, k := range t.APIKeys {
+		r.APIKeys[i].APIKey = k
+		if k.Revoked.IsZero() {
+			r.APIKeys[i].Sum = k.sum[:]
 		}
 	}
 	b, err := json.Marshal(r)
@@ -56,6 +68,11 @@ func decodeRecord(entry jetstream.KeyValueEntry) (Tenant, error) {
 		if k.Secret != nil || k.Private != nil {
 			t.Keys[i].material = seal(material{secret: k.Secret, private: k.Private})
 		}
+	}
+	t.APIKeys = make([]APIKey, len(r.APIKeys))
+	for i, k := range r.APIKeys {
+		t.APIKeys[i] = k.APIKey
+		copy(t.APIKeys[i].sum[:], k.Sum)
 	}
 	return t, nil
 }

@@ -134,7 +134,7 @@ func (r *Registry) Explain(ctx context.Context, token string) Report {
 // Recheck reports whether a grant still holds: nil, or what Verify would answer now. It is cheap, for calling it on
 // every open connection of a tenant that has changed.
 func (r *Registry) Recheck(g *Grant) error {
-	if !r.cfg.Now().Before(g.Expires) {
+	if !g.Expires.IsZero() && !r.cfg.Now().Before(g.Expires) {
 		return fault.New(fault.TokenExpired, "The token expired.").WithFix("Get a new token.")
 	}
 	res, ok := r.resident(g.Tenant)
@@ -143,6 +143,12 @@ func (r *Registry) Recheck(g *Grant) error {
 	}
 	if res.tenant.Suspended() {
 		return suspended(g.Tenant)
+	}
+	if g.APIKey != "" {
+		if k, ok := res.tenant.APIKey(g.APIKey); !ok || !k.Live(r.cfg.Now()) {
+			return badAPIKey(fmt.Errorf("API key %q is not live any more", g.APIKey))
+		}
+		return nil
 	}
 	if k, ok := res.tenant.Key(g.Kid); !ok || !k.Live(r.cfg.Now()) {
 		return unproven(fmt.Errorf("key %q is not live any more", g.Kid))

@@ -35,7 +35,12 @@ func mustEngine(t *testing.T, dir, listen string) *broker.Engine {
 // mustRegistry opens a registry and runs it until the test ends.
 func mustRegistry(t *testing.T, e engine) *Registry {
 	t.Helper()
-	r, err := open(t.Context(), e, Config{}, nil)
+	return mustRegistryWith(t, e, Config{})
+}
+
+func mustRegistryWith(t *testing.T, e engine, cfg Config) *Registry {
+	t.Helper()
+	r, err := open(t.Context(), e, cfg, nil)
 	if err != nil {
 		t.Fatalf("open the registry: %v", err)
 	}
@@ -331,6 +336,17 @@ func TestOtherNodesSeeChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key, text := mustAPIKey(t, here, "acme", APIKeySpec{})
+	next("acme", Active)
+	byKey, err := there.VerifyAPIKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.RevokeAPIKey(ctx, "acme", key.ID); err != nil {
+		t.Fatal(err)
+	}
+	next("acme", Active)
+	wantCode(t, "an API key there", there.Recheck(byKey), fault.AuthFailed)
 	if _, err := here.Suspend(ctx, "acme"); err != nil {
 		t.Fatal(err)
 	}

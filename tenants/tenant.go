@@ -34,6 +34,7 @@ type Tenant struct {
 	State    State            `json:"state"`
 	Created  time.Time        `json:"created"`
 	Keys     []Key            `json:"keys"`     // oldest first, the revoked ones too
+	APIKeys  []APIKey         `json:"api_keys"` // oldest first, the dead ones too
 	Revision uint64           `json:"revision"` // grows with every change; never the same for two tenants
 }
 
@@ -59,9 +60,19 @@ func (t Tenant) Key(kid string) (Key, bool) {
 	return t.Keys[i], true
 }
 
+// APIKey returns the API key with that id, and whether there is one.
+func (t Tenant) APIKey(id string) (APIKey, bool) {
+	i := slices.IndexFunc(t.APIKeys, func(k APIKey) bool { return k.ID == id })
+	if i < 0 {
+		return APIKey{}, false
+	}
+	return t.APIKeys[i], true
+}
+
 // clone returns a copy whose keys may be changed.
 func (t Tenant) clone() Tenant {
 	t.Keys = slices.Clone(t.Keys)
+	t.APIKeys = slices.Clone(t.APIKeys)
 	return t
 }
 

@@ -20,11 +20,12 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	secret := []byte("hs-secret-canary-0123456789abcdef0123456789")
 	server.MustCLI("key", "add", "--tenant", "acme", "--alg", "HS256", "--kid", "mine", "--secret-file", rig.WriteFile(t, "secret", secret))
 	good, creds := acme.token("alice"), acme.creds("backend")
+	apiKey := strings.TrimSpace(server.MustCLI("apikey", "create", "--tenant", "acme"))
 	bad := rig.NewToken("acme", "alice", "mine", []byte("wrong")).With("canary", "claim-canary-55aa").String()
 	own := rig.NewToken("acme", "alice", "mine", secret).String()
 
 	var answers bytes.Buffer
-	for _, token := range []string{good, bad, own, "plain-canary-99bb"} {
+	for _, token := range []string{good, bad, own, apiKey, "plain-canary-99bb"} {
 		for _, query := range []string{"token", "access_token", "api_key"} {
 			path := "/v1/ws?" + rig.Query(query, token, "channel_id", "general")
 			_, res := rig.TryDial(t, server.Addr(), path, nil)
@@ -47,7 +48,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		answers.WriteString(r.Stderr)
 	}
 	rig.Serve(t, server.NATSURL(), creds)
-	for _, args := range [][]string{{"key", "list", "--tenant", "acme"}, {"key", "list", "--tenant", "acme", "--json"}, {"tenant", "show", "acme", "--json"}, {"tenant", "list", "--json"}} {
+	for _, args := range [][]string{{"key", "list", "--tenant", "acme"}, {"key", "list", "--tenant", "acme", "--json"}, {"apikey", "list", "--tenant", "acme", "--json"}, {"tenant", "show", "acme", "--json"}, {"tenant", "list", "--json"}} {
 		answers.WriteString(server.MustCLI(args...))
 	}
 	answers.Write(rig.Do(t, "GET", server.AdminURL()+"/metrics", "", "").Body)
@@ -60,7 +61,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	for name, needle := range map[string]string{
 		"a good token": signature(good), "a bad token": signature(bad), "a token of the tenant's own key": signature(own),
 		"a token that is none": "plain-canary-99bb", "a claim": encode("claim-canary-55aa")[:16], "a key's secret": "hs-secret-canary",
-		"the admin key": adminKey, "a service's seed": seedOf(t, creds),
+		"an API key": apiKey[strings.LastIndexByte(apiKey, '_')+1:], "the admin key": adminKey, "a service's seed": seedOf(t, creds),
 	} {
 		for where, text := range map[string]string{"the log": server.Log(), "the answers": answers.String()} {
 			if i := strings.Index(text, needle); i >= 0 {
@@ -69,6 +70,25 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		}
 	}
 	checkModes(t, server.Data)
+	checkAbsent(t, server.Data, apiKey[strings.LastIndexByte(apiKey, '_')+1:])
+}
+
+// checkAbsent expects that no file holds a secret that the broker has no need to keep.
+func checkAbsent(t *testing.T, data, secret string) {
+	t.Helper()
+	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(secret)) {
+			t.Errorf("%s holds an API key", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // seedOf returns the private half of a .creds file.

@@ -18,6 +18,7 @@ type commands struct {
 	Tenant     tenantCmd     `cmd:"" help:"Make, look at and switch off tenants."`
 	Key        keyCmd        `cmd:"" help:"Say which keys sign a tenant's tokens."`
 	Token      tokenCmd      `cmd:"" help:"Issue and inspect tokens of agents and users."`
+	Apikey     apikeyCmd     `cmd:"" name:"apikey" help:"Make and revoke the keys with which back ends embed chat."`
 	Creds      credsCmd      `cmd:"" help:"Issue NATS credentials of services."`
 	Agent      agentCmd      `cmd:"" help:"Look at a tenant's agents."`
 	Channel    channelCmd    `cmd:"" help:"Publish to channels, read and follow them."`

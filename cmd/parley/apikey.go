@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"parley/tenants"
+)
+
+type apikeyCmd struct {
+	Create apikeyCreateCmd `cmd:"" help:"Print a new API key. It can't be shown again."`
+	List   apikeyListCmd   `cmd:"" help:"List a tenant's API keys."`
+	Revoke apikeyRevokeCmd `cmd:"" help:"Refuse an API key from now on, also on open connections."`
+}
+
+// printAPIKeys prints API keys as a table.
+func (c *console) printAPIKeys(keys []tenants.APIKey) error {
+	rows := [][]string{{"ID", "NAME", "BEGINS WITH", "SCOPES", "STATE", "CREATED"}}
+	for _, k := range keys {
+		scopes := make([]string, len(k.Scopes))
+		for i, s := range k.Scopes {
+			scopes[i] = string(s)
+		}
+		rows = append(rows, []string{k.ID, orDash(k.Name), k.Prefix, strings.Join(scopes, ","), apiKeyState(k), when(k.Created)})
+	}
+	return c.table(rows...)
+}
+
+func apiKeyState(k tenants.APIKey) string {
+	switch {
+	case !k.Revoked.IsZero():
+		return "revoked"
+	case !k.Live(time.Now()):
+		return "expired"
+	case !k.NotAfter.IsZero():
+		return "until " + when(k.NotAfter)
+	}
+	return "live"
+}
