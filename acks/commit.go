@@ -28,20 +28,20 @@ type Receipt interface {
 const (
 	// expireEvery is how often unanswered messages are looked for.
 	expireEvery = 250 * time.Millisecond
-	// maxGather bounds how long a round waits for more messages, however slow the disk is.
-	maxGather = 2 * time.Millisecond
+	// maxGather bounds how long a round waits for more messages.
+	maxGather = time.Millisecond
 )
 
 // Committer gathers what the streams have confirmed and makes it durable in groups: while one sync runs the next group
-// forms, so that the number of syncs follows the disk and not the load. A group that is small beside what the streams
-// have yet to confirm waits for more of it, for no longer than the last sync took. A message that is alone waits for
-// nobody. One Committer serves all tenants of a node.
+// forms, so that the number of syncs follows the disk and not the load. A group that is smaller than the last one, or small
+// beside what the streams have yet to confirm, waits a moment for more. A message that is alone waits for nobody. One
+// Committer serves all tenants of a node.
 type Committer struct {
 	sync     func() error
 	wake     chan struct{}
 	enough   chan struct{} // told when as many are confirmed as the round wants
 	underWay atomic.Int64  // messages that the streams have not answered yet
-	patience time.Duration // how long the next round may wait for more; owned by Run
+	last     int           // how many the last round settled; owned by Run
 
 	mu         sync.Mutex
 	confirmed  []settled    // guarded by mu
@@ -100,20 +100,20 @@ func nudge(ch chan struct{}) {
 	}
 }
 
-// gather waits until most of what is under way has arrived, if that is more than what is here. Each round costs a sync,
-// and a system call for each client in it.
+// gather waits until as many have arrived as the last round settled, and half of what is under way. Each round costs a
+// sync, and a system call for each client in it. Clients that wait for their answers keep a round as large as they are
+// many, and none waits in vain; those that do not wait make each round larger than the last, up to what comes in maxGather.
 func (c *Committer) gather(ctx context.Context) {
 	c.mu.Lock()
-	here, coming := len(c.confirmed), int(c.underWay.Load())
-	wait := coming > here && c.patience > 0
-	if wait {
-		c.wanted = (here + coming + 1) / 2
-	}
-	c.mu.Unlock()
-	if !wait {
+	here := len(c.confirmed)
+	want := max(c.last, (here+int(c.underWay.Load())+1)/2)
+	if here >= want {
+		c.mu.Unlock()
 		return
 	}
-	late := time.NewTimer(c.patience)
+	c.wanted = want
+	c.mu.Unlock()
+	late := time.NewTimer(maxGather)
 	defer late.Stop()
 	select {
 	case <-c.enough:
@@ -138,13 +138,12 @@ func (c *Committer) commit(spare []settled) []settled {
 	if len(batch) == 0 {
 		return batch
 	}
+	c.last = len(batch)
 	var failed error
 	if stored(batch) {
-		start := time.Now()
 		if err := c.sync(); err != nil {
 			failed = unknown(err)
 		}
-		c.patience = min(time.Since(start), maxGather)
 	}
 	for _, s := range batch {
 		if failed != nil && s.outcome.Err == nil {

@@ -283,7 +283,7 @@ func BenchmarkDurablePublish(b *testing.B) {
 	}
 }
 
-// TestRoundWaitsForWhatIsUnderWay gives the committer all the patience in the world.
+// TestRoundWaitsForWhatIsUnderWay confirms messages one by one and looks when they are settled.
 func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var syncs atomic.Int64
@@ -302,20 +302,22 @@ func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		c.patience = maxGather // Run is waiting, so that nobody else touches it
 		c.confirm(got, Outcome{Seq: 1})
 		settled("a message alone", 1, 1)
-		c.patience = maxGather
 		c.underWay.Store(4)
 		c.confirm(got, Outcome{Seq: 2})
 		c.confirm(got, Outcome{Seq: 3})
 		settled("two of five", 1, 1)
 		c.confirm(got, Outcome{Seq: 4})
 		settled("three of five", 4, 2)
-		c.patience = maxGather
+		c.underWay.Store(0)
 		c.confirm(got, Outcome{Seq: 5})
-		settled("one of five", 4, 2)
+		c.confirm(got, Outcome{Seq: 6})
+		settled("two, behind a round of three", 4, 2)
 		<-time.After(maxGather) // on the bubble's clock
-		settled("one of five, for as long as a round waits", 5, 3)
+		settled("two, for as long as a round waits", 6, 3)
+		c.confirm(got, Outcome{Seq: 7})
+		c.confirm(got, Outcome{Seq: 8})
+		settled("as many as the round before", 8, 4)
 	})
 }
