@@ -4,11 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -52,6 +48,15 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 		return "", "", fmt.Errorf("sign account %s: %w", a.ID, err)
 	}
 	return key, token, nil
+}
+
+// fixedToken is accountToken for the accounts that no tenant owns, the same whenever it is made.
+func (id *identity) fixedToken(a AccountID) (key, token string, err error) {
+	if key, token, err = id.accountToken(Account{ID: a, Name: string(a)}); err != nil {
+		return "", "", err
+	}
+	token, err = id.undated(token)
+	return key, token, err
 }
 
 // undatedAt is when tokens were issued that are to be the same on all nodes, whenever they are made.
@@ -138,18 +143,6 @@ func (e *Engine) deleteAccount(ctx context.Context, key string) error {
 	return e.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", token)
 }
 
-// removeLeftovers deletes the directories that the server has emptied.
-func (e *Engine) removeLeftovers(key string) error {
-	dir := filepath.Join(e.dir.store(), key)
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is still there", dir)
-	}
-	return nil
-}
-
 // systemConn is the engine's own connection to the system account. Whoever holds it can replace any account, so it
 // never leaves this package, and each request is built here from the operator's own signature.
 type systemConn struct {
@@ -157,17 +150,9 @@ type systemConn struct {
 	nc *nats.Conn
 }
 
-func (e *Engine) connectSystem() (*systemConn, error) {
-	nc, err := e.dial(systemAccount, nats.MaxReconnects(-1))
-	if err != nil {
-		return nil, fmt.Errorf("connect to the system account: %w", err)
-	}
-	return &systemConn{nc: nc}, nil
-}
-
 func (s *systemConn) close() { s.nc.Close() }
 
-// requestTimeout bounds a request to the server inside this process or to its peers.
+// requestTimeout bounds a request to a server or its peers.
 const requestTimeout = 5 * time.Second
 
 func (s *systemConn) request(ctx context.Context, subject string, data []byte, reply any) error {
@@ -182,9 +167,10 @@ func (s *systemConn) request(ctx context.Context, subject string, data []byte, r
 	return json.Unmarshal(msg.Data, reply)
 }
 
-// claims has every node change its accounts.
+// claims has every server change its accounts.
 func (e *Engine) claims(ctx context.Context, subject, token string) error {
-	return e.askAll(ctx, subject, []byte(token), func(b []byte) error {
+	everyServer := func() int { return e.servers.size().servers }
+	return e.askAll(ctx, subject, []byte(token), everyServer, func(b []byte) error {
 		var reply server.ServerAPIClaimUpdateResponse
 		if err := json.Unmarshal(b, &reply); err != nil {
 			return err

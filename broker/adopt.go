@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -112,7 +111,7 @@ func (e *Engine) startCompanion() (*server.Server, error) {
 }
 
 func (e *Engine) adoptAccount(ctx context.Context, a *server.AccountDetail) error {
-	id, err := e.accountID(a.Id)
+	id, err := e.accountID(ctx, a.Id)
 	if err != nil {
 		return err
 	}
@@ -170,13 +169,13 @@ func ask(ctx context.Context, nc *nats.Conn, subject string, request any) error 
 // idTag stands before the account's id among the tags of its token.
 const idTag = "id:"
 
-// accountID returns the id of an account that is in the data directory.
-func (e *Engine) accountID(key string) (AccountID, error) {
-	token, err := os.ReadFile(filepath.Join(e.dir.accounts(), key+".jwt"))
+// accountID returns the id of an account that the servers know.
+func (e *Engine) accountID(ctx context.Context, key string) (AccountID, error) {
+	token, err := e.servers.token(ctx, key)
 	if err != nil {
-		return "", unusable(e.dir.path, err)
+		return "", err
 	}
-	claims, err := jwt.DecodeAccountClaims(strings.TrimSpace(string(token)))
+	claims, err := jwt.DecodeAccountClaims(token)
 	if err != nil {
 		return "", damaged(e.tokenFile(key), err.Error())
 	}

@@ -29,7 +29,7 @@ type Cluster struct {
 const maxReplicas = 3
 
 // Clustered reports whether there may be other nodes.
-func (e *Engine) Clustered() bool { return e.cfg.Cluster.Name != "" }
+func (e *Engine) Clustered() bool { return e.cfg.Cluster.Name != "" || len(e.cfg.External.URLs) > 0 }
 
 // clusterOptions sets what makes the server a node of the cluster.
 func (e *Engine) clusterOptions(opts *server.Options) (err error) {
@@ -171,7 +171,7 @@ func (e *Engine) replicas() int {
 	if !e.Clustered() {
 		return 1
 	}
-	return min(max(e.nodeCount(), 1), maxReplicas)
+	return min(max(e.servers.size().storing, 1), maxReplicas)
 }
 
 // nodeCount is how many nodes can be reached now, this one included.

@@ -199,7 +199,7 @@ func (c *Conn) dial(e *Engine) error {
 // leaderNotices is where the server says that another node leads a stream of the account.
 const leaderNotices = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>"
 
-// dial opens an in-process connection as a user of the account that is made for this connection only.
+// dial opens a connection as a user of the account that is made for this connection only.
 func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
@@ -215,9 +215,8 @@ func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
 	}
 	opts = append(opts,
 		nats.Name("parley-gateway"),
-		nats.InProcessServer(e.server),
 		nats.UserJWT(func() (string, error) { return token, nil }, user.Sign))
-	return nats.Connect("", opts...)
+	return e.servers.dial(opts...)
 }
 
 func (c *Conn) close() {

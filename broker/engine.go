@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,7 @@ type Config struct {
 	ReadyWithin time.Duration // how long the server may take to recover its store, and a cluster to agree. Defaults to 60 seconds.
 	SeedFile    string        // the operator's seed, from another node of the cluster. Needed at the first start only.
 	Cluster     Cluster       // Zero means a broker of one node.
+	External    External      // Zero means an embedded server. With it, Listen, MinFree and Cluster have no meaning.
 }
 
 func (c Config) withDefaults() Config {
@@ -45,17 +45,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Engine is the embedded NATS server of one node with its accounts and connections. Close ends it.
+// Engine is NATS as one node sees it: the servers, embedded or external, with its accounts and connections. Close ends it.
 type Engine struct {
-	cfg    Config
-	log    *slog.Logger
-	dir    *dataDir
-	id     *identity
-	server *server.Server
-	system *systemConn
-	nodes  *nodes
-	home   *Conn    // the broker's own account, held open for as long as the engine
-	store  *os.File // the store's directory, for syncStore
+	cfg     Config
+	log     *slog.Logger
+	dir     *dataDir
+	id      *identity
+	servers servers
+	server  *server.Server // the embedded one; nil with external ones
+	system  *systemConn
+	nodes   *nodes
+	home    *Conn // the broker's own account, held open for as long as the engine
 
 	conns  connTable
 	state  atomic.Pointer[error] // why nothing can be stored now; nil inside means all is well
@@ -83,21 +83,18 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	if e.id, err = openIdentity(dir, cfg.SeedFile); err != nil {
+	e.servers = e.chooseServers()
+	if e.id, err = openIdentity(dir, cfg.SeedFile, len(cfg.External.URLs) > 0); err != nil {
 		return nil, err
 	}
 	if e.cfg.ServerName, err = dir.name(cfg.ServerName); err != nil {
 		return nil, err
 	}
-	if err := e.startServer(ctx); err != nil {
-		return nil, err
+	nc, err := e.servers.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the system account: %w", err)
 	}
-	if e.store, err = os.Open(dir.store()); err != nil {
-		return nil, unusable(dir.path, err)
-	}
-	if e.system, err = e.connectSystem(); err != nil {
-		return nil, err
-	}
+	e.system = &systemConn{nc: nc}
 	if err := e.answerPeers(); err != nil {
 		return nil, fmt.Errorf("listen to the other nodes: %w", err)
 	}
@@ -112,11 +109,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.stop = stop
-	e.done.Go(func() { e.watchStore(background) })
+	e.done.Go(func() { e.servers.watch(background) })
 	e.done.Go(func() { e.closeIdle(background) })
 	e.done.Go(func() { e.keepNodes(background) })
 	if e.Clustered() {
-		e.done.Go(func() { e.watchRoutes(background) })
 		e.done.Go(func() { e.keepGrowing(background) })
 	}
 	return e, nil
@@ -133,25 +129,14 @@ func (e *Engine) Close() error {
 	if e.system != nil {
 		e.system.close()
 	}
-	if e.server != nil {
-		e.server.Shutdown()
-		e.server.WaitForShutdown()
-	}
-	var err error
-	if e.store != nil {
-		err = errors.Join(syncStore(e.store.Fd()), e.store.Close())
-	}
-	return errors.Join(err, e.dir.close())
+	return errors.Join(e.servers.close(), e.dir.close())
 }
 
 // Sync makes everything that was stored before the call survive a power cut. An error means that the disk can no
-// longer be trusted: the engine has failed and nothing of this round may be acknowledged. In a cluster it has nothing
-// to do: what a stream confirms there is on the disks of a majority of its nodes.
+// longer be trusted: the engine has failed and nothing of this round may be acknowledged. In a cluster, and with external
+// servers, it has nothing to do: what a stream confirms there is on the disks of a majority of its servers.
 func (e *Engine) Sync() error {
-	if e.Clustered() {
-		return nil
-	}
-	if err := syncStore(e.store.Fd()); err != nil {
+	if err := e.servers.sync(); err != nil {
 		err = fmt.Errorf("sync the store: %w", err)
 		e.fail(err)
 		return err
@@ -163,19 +148,15 @@ func (e *Engine) Sync() error {
 // again: what was acknowledged is on disk.
 func (e *Engine) Failed() <-chan error { return e.failed }
 
-// ServicesURL is where NATS clients connect, or "" when the engine does not listen.
-func (e *Engine) ServicesURL() string {
-	if e.cfg.Listen == ListenOff {
-		return ""
-	}
-	return "nats://" + e.server.Addr().String()
-}
+// ServicesURL is where NATS clients connect, or "" when the engine does not listen. Of several servers it is all their
+// URLs, with commas.
+func (e *Engine) ServicesURL() string { return e.servers.url() }
 
 // Bucket opens, and at first use creates, a key-value bucket in the broker's own account, which no tenant can reach.
 func (e *Engine) Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
 	defer cancel()
-	if e.Clustered() && !e.server.JetStreamIsLeader() {
+	if !e.servers.leads() {
 		// All nodes open it at the same time. If all were to make it, the answer would go to one of them only.
 		if err := e.awaitBucket(ctx, cfg.Bucket); err != nil {
 			return nil, err

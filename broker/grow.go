@@ -4,15 +4,12 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // growEvery is how often a node looks for streams that could be on more nodes.
 const growEvery = 5 * time.Second
 
-// keepGrowing puts streams that are on fewer nodes than there could be on more of them, until ctx ends. Each node looks
-// after the streams that it leads, so that they are done once and without anybody knowing all of them.
+// keepGrowing puts streams that are on fewer nodes than there could be on more of them, until ctx ends.
 func (e *Engine) keepGrowing(ctx context.Context) {
 	tick := time.NewTicker(growEvery)
 	defer tick.Stop()
@@ -28,28 +25,23 @@ func (e *Engine) keepGrowing(ctx context.Context) {
 	}
 }
 
-// grow puts the streams that this node leads on as many nodes as there are, up to maxReplicas.
+// grow puts the streams that are this node's to look after on as many nodes as there are, up to maxReplicas.
 func (e *Engine) grow(ctx context.Context) error {
 	want := e.replicas()
-	info, err := e.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Config: true, Limit: 1 << 30})
+	all, err := e.servers.led(ctx, want)
 	if err != nil {
 		return err
 	}
-	for _, a := range info.AccountDetails {
-		for _, s := range a.Streams {
-			if s.Config == nil || s.Config.Replicas >= want || s.Cluster == nil || s.Cluster.Leader != e.cfg.ServerName {
-				continue
-			}
-			if err := e.growStream(ctx, a.Id, s.Name, want); err != nil {
-				return err
-			}
+	for _, s := range all {
+		if err := e.growStream(ctx, s.accountKey, s.stream, want); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 func (e *Engine) growStream(ctx context.Context, account, stream string, replicas int) error {
-	id, err := e.accountID(account)
+	id, err := e.accountID(ctx, account)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@ import (
 const watchEvery = time.Second
 
 // Check returns nil while messages can be stored, else why not: fault.StorageFull, which passes when there is room again,
-// or fault.Unavailable, which needs a restart. It costs an atomic load.
+// or fault.Unavailable, which needs a restart; with external servers it passes when they can be reached again. It costs an
+// atomic load.
 func (e *Engine) Check() error {
 	if err := e.state.Load(); err != nil {
 		return *err

@@ -40,8 +40,9 @@ type identity struct {
 }
 
 // openIdentity reads the operator's seed. A fresh directory gets the one in seedFile, or a new one when that is "". A
-// directory that holds messages but no seed is damaged: a new operator could never open its accounts.
-func openIdentity(d *dataDir, seedFile string) (*identity, error) {
+// directory that holds messages but no seed is damaged: a new operator could never open its accounts. Nor could one whom
+// external servers do not know yet.
+func openIdentity(d *dataDir, seedFile string, external bool) (*identity, error) {
 	name := filepath.Join(d.secrets(), "operator.seed")
 	seed, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,6 +51,10 @@ func openIdentity(d *dataDir, seedFile string) (*identity, error) {
 		}
 		if seedFile != "" {
 			return importIdentity(name, seedFile)
+		}
+		if external {
+			return nil, fault.New(fault.Usage, "The data directory %s holds no operator's seed that the NATS servers could trust.", d.path).
+				WithFix("Make one, and the configuration of the servers, with: parley nats config --data %s\nOr give the seed of the operator that they trust with --operator-seed-file.", d.path)
 		}
 		return newIdentity(name)
 	}

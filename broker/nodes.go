@@ -110,7 +110,7 @@ func (e *Engine) leaveNodes() {
 func (e *Engine) renewLease(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err := e.home.js.Publish(ctx, "$KV."+nodesBucket+"."+string(e.nodes.self), nil, jetstream.WithMsgTTL(leaseTime))
+	_, err := e.home.js.Publish(ctx, "$KV."+nodesBucket+"."+string(e.nodes.self), nil, jetstream.WithMsgTTL(e.servers.lease()))
 	return err
 }
 
@@ -157,10 +157,21 @@ func (n *nodes) supersede(node Token) (lost []Token) {
 	return lost
 }
 
+// engineCount is how many nodes are believed to live, this one included.
+func (e *Engine) engineCount() int {
+	if e.nodes == nil {
+		return 1 // it has not joined them yet
+	}
+	e.nodes.mu.Lock()
+	defer e.nodes.mu.Unlock()
+	return len(e.nodes.alive)
+}
+
 // Node names this run of this node.
 func (e *Engine) Node() Token { return e.nodes.self }
 
-// Alive reports whether a run of a node is believed to live. It errs for at most 12 seconds after a node has died.
+// Alive reports whether a run of a node is believed to live. It errs for at most 12 seconds after a node has died, with
+// external servers for 30.
 func (e *Engine) Alive(node Token) bool {
 	e.nodes.mu.Lock()
 	defer e.nodes.mu.Unlock()

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,7 +42,8 @@ func (e *Engine) everywhere(ctx context.Context, do string, a AccountID) error {
 	if err != nil {
 		return err
 	}
-	return e.askAll(ctx, peerSubject, data, func(b []byte) error {
+	everyEngine := func() int { return e.servers.size().engines }
+	return e.askAll(ctx, peerSubject, data, everyEngine, func(b []byte) error {
 		var reply peerReply
 		if err := json.Unmarshal(b, &reply); err != nil || reply.Error == "" {
 			return err
@@ -62,7 +60,11 @@ func (e *Engine) obey(ctx context.Context, r peerRequest) error {
 	case admitAccount:
 		e.conns.admit(r.Account)
 	case sweepAccount:
-		return e.sweep(ctx, r.Account)
+		key, err := e.id.accountKey(r.Account)
+		if err != nil {
+			return err
+		}
+		return e.servers.sweep(ctx, key)
 	}
 	return nil
 }
@@ -89,53 +91,31 @@ func (e *Engine) answerPeers() error {
 	return err
 }
 
-// sweep waits until the streams of an account are gone from this node and removes the directories that the server has
-// emptied.
-func (e *Engine) sweep(ctx context.Context, a AccountID) error {
-	key, err := e.id.accountKey(a)
-	if err != nil {
-		return err
-	}
-	return e.sweepKey(ctx, key)
-}
-
-func (e *Engine) sweepKey(ctx context.Context, key string) error {
-	for e.Clustered() && !e.emptied(key) { // alone, the server has answered when they are gone
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the streams of account %s are not gone yet", key)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return e.removeLeftovers(key)
-}
-
-// emptied reports whether no stream of the account is left in the store.
-func (e *Engine) emptied(key string) bool {
-	left, err := os.ReadDir(filepath.Join(e.dir.store(), key, "streams"))
-	return err != nil || len(left) == 0
-}
-
-// askAll sends a request that every node answers, and has check read the answers. It waits for all nodes that can be
+// askAll sends a request that so many nodes answer, and has check read the answers. It waits for all that can be
 // reached. One that is connected and silent for long is left out, with a warning: it is about to be given up by the
 // others, and takes accounts over from them when it comes back.
-func (e *Engine) askAll(ctx context.Context, subject string, data []byte, check func([]byte) error) error {
+func (e *Engine) askAll(ctx context.Context, subject string, data []byte, nodes func() int, check func([]byte) error) error {
+	e.system.mu.Lock()
+	defer e.system.mu.Unlock()
+	return e.gather(ctx, subject, data, nodes, check)
+}
+
+// gather is askAll for questions, which change nothing and need no order.
+func (e *Engine) gather(ctx context.Context, subject string, data []byte, nodes func() int, check func([]byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	s := e.system
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	inbox := s.nc.NewInbox()
-	sub, err := s.nc.SubscribeSync(inbox)
+	nc := e.system.nc
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The NATS server did not answer.")
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := s.nc.PublishRequest(subject, inbox, data); err != nil {
+	if err := nc.PublishRequest(subject, inbox, data); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The NATS server did not answer.")
 	}
 	var failed error
-	for answers := 0; answers < e.nodeCount(); answers++ { //nolint:intrange // nodes come and go meanwhile
+	for answers := 0; answers < max(nodes(), 1); answers++ { //nolint:intrange // nodes come and go meanwhile
 		if answers == 1 { // its own node has answered, or another one as fast
 			var end context.CancelFunc
 			ctx, end = context.WithTimeout(ctx, peersWithin+time.Second)
@@ -146,7 +126,7 @@ func (e *Engine) askAll(ctx context.Context, subject string, data []byte, check 
 			return fault.Wrap(fault.Unavailable, err, "The NATS server did not answer.")
 		}
 		if err != nil {
-			e.log.Warn("not all nodes have answered", "request", subject, "answers", answers, "nodes", e.nodeCount(), "err", err)
+			e.log.Warn("not all nodes have answered", "request", subject, "answers", answers, "nodes", nodes(), "err", err)
 			break
 		}
 		failed = errors.Join(failed, check(m.Data))

@@ -115,12 +115,8 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 		}
 	}()
 	for _, a := range []AccountID{systemAccount, brokerAccount} {
-		id := e.id
-		key, token, err := id.accountToken(Account{ID: a, Name: string(a)})
+		key, token, err := e.id.fixedToken(a)
 		if err != nil {
-			return nil, err
-		}
-		if token, err = id.undated(token); err != nil {
 			return nil, err
 		}
 		if err := resolver.Store(key, token); err != nil {
