@@ -20,6 +20,7 @@ type commands struct {
 	Token      tokenCmd      `cmd:"" help:"Issue and inspect tokens of agents and users."`
 	Apikey     apikeyCmd     `cmd:"" name:"apikey" help:"Make and revoke the keys with which back ends embed chat."`
 	Creds      credsCmd      `cmd:"" help:"Issue NATS credentials of services."`
+	NATS       natsCmd       `cmd:"" name:"nats" help:"Set up external NATS servers."`
 	Agent      agentCmd      `cmd:"" help:"Look at a tenant's agents."`
 	Channel    channelCmd    `cmd:"" help:"Publish to channels, read and follow them."`
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`

@@ -32,6 +32,9 @@ type settings struct {
 	NodeName         string   `setting:"" placeholder:"NAME" help:"Name of this node in the cluster. Defaults to one that is made at the first start."`
 	OperatorSeedFile string   `setting:"" placeholder:"FILE" help:"secrets/operator.seed of the cluster's first node. The other nodes need it at their first start."`
 
+	NATSURL []string `setting:"" name:"nats-url" placeholder:"URL" help:"External NATS servers to use instead of an embedded one, nats://host:port or tls://host:port; see parley nats config."`
+	NATSCA  string   `setting:"" name:"nats-ca" placeholder:"FILE" help:"Certificates that vouch for the external NATS servers. Defaults to those that the system trusts."`
+
 	LogLevel  string `setting:"" enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
 	LogFormat string `setting:"" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
 
@@ -67,6 +70,9 @@ func (s settings) effective() (settings, error) {
 			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
 		}
 	}
+	if err := s.checkExternal(); err != nil {
+		return s, err
+	}
 	switch clustered := s.ClusterName != ""; {
 	case !clustered && (s.ClusterListen != "" || len(s.Routes) > 0):
 		return s, fault.New(fault.Usage, "The settings cluster-listen and routes need a cluster-name.")
@@ -83,13 +89,40 @@ func (s settings) effective() (settings, error) {
 	return s, nil
 }
 
+// Defaults of settings that have no meaning with external servers.
+const (
+	defaultNATSListen = "127.0.0.1:4222"
+	defaultMinFree    = 64 << 20
+)
+
+// checkExternal refuses settings that would be ignored.
+func (s settings) checkExternal() error {
+	if len(s.NATSURL) == 0 {
+		if s.NATSCA != "" {
+			return fault.New(fault.Usage, "The setting nats-ca needs a nats-url.")
+		}
+		return nil
+	}
+	for name, set := range map[string]bool{
+		"cluster-name": s.ClusterName != "", "cluster-listen": s.ClusterListen != "", "routes": len(s.Routes) > 0,
+		"cluster-found": s.ClusterFound, "nats-listen": s.NATSListen != defaultNATSListen, "min-free": s.MinFree != defaultMinFree,
+	} {
+		if set {
+			return fault.New(fault.Usage, "The setting %s is of the embedded NATS server, and has no meaning with nats-url.", name).
+				WithFix("The external servers have a configuration of their own: see parley nats config --help")
+		}
+	}
+	return nil
+}
+
 // node returns the settings in the form that the parts of a node take.
 func (s settings) node() nodeConfig {
 	return nodeConfig{
 		Broker: broker.Config{
 			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
 			ServerName: s.NodeName, SeedFile: s.OperatorSeedFile,
-			Cluster: broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes, Found: s.ClusterFound},
+			Cluster:  broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes, Found: s.ClusterFound},
+			External: broker.External{URLs: s.NATSURL, CAFile: s.NATSCA},
 		},
 		Tenants: tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
 		Edge: frontends.Config{
