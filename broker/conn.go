@@ -205,7 +205,7 @@ func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create a user key: %w", err)
 	}
-	claims, err := userClaims(user, "parley-gateway")
+	claims, err := userClaims(user, gatewayName)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
 		return nil, err
 	}
 	opts = append(opts,
-		nats.Name("parley-gateway"),
+		nats.Name(gatewayName),
 		nats.UserJWT(func() (string, error) { return token, nil }, user.Sign))
 	return e.servers.dial(opts...)
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -14,6 +15,7 @@ import (
 type CredsRequest struct {
 	Name               string    // for people who look at the server; a Token
 	Publish, Subscribe []string  // subjects in NATS form, below the public roots only
+	Queue              Token     // makes it an AI worker, too: what it needs to pull from this queue and to answer is added
 	Expires            time.Time // Zero means never.
 }
 
@@ -43,10 +45,18 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 	}
 	claims.Pub.Allow = req.Publish
 	claims.Sub.Allow = req.Subscribe
-	if len(req.Publish) == 0 { // an empty list would allow everything
+	if req.Queue != "" {
+		if _, err := ParseToken(string(req.Queue)); err != nil {
+			return nil, "", err
+		}
+		claims.Pub.Allow = append(slices.Clone(req.Publish), workerPublishes(req.Queue)...)
+		claims.Sub.Allow = append(slices.Clone(req.Subscribe), workerSubscribes...)
+	}
+	claims.Pub.Deny = brokersOwn
+	if len(claims.Pub.Allow) == 0 { // an empty list would allow everything
 		claims.Pub.Deny = jwt.StringList{">"}
 	}
-	if len(req.Subscribe) == 0 {
+	if len(claims.Sub.Allow) == 0 {
 		claims.Sub.Deny = jwt.StringList{">"}
 	}
 	claims.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
@@ -66,6 +76,24 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 	}
 	creds, err = jwt.FormatUserConfig(token, seed)
 	return creds, claims.Subject, err
+}
+
+// brokersOwn are subjects below the public roots that only the broker publishes on: what it has not checked must be in no
+// log and no queue.
+var brokersOwn = jwt.StringList{string(SessionLog("*")), rootWork + ">"}
+
+// workerSubscribes is where a worker learns that it is to stop, and gets its answers.
+var workerSubscribes = []string{string(SessionControl("*")), "_INBOX.>"}
+
+// workerPublishes is what a worker needs to pull from its queue and to answer. Clients ask for the consumer's description
+// before they pull; what they pull they acknowledge at a subject whose middle part names the stream and the consumer.
+func workerPublishes(queue Token) []string {
+	return []string{
+		"$JS.API.CONSUMER.INFO." + string(Work) + "." + string(queue),
+		"$JS.API.CONSUMER.MSG.NEXT." + string(Work) + "." + string(queue),
+		"$JS.ACK." + string(Work) + "." + string(queue) + ".>",
+		string(SessionRun("*")),
+	}
 }
 
 func userClaims(user nkeys.KeyPair, name string) (*jwt.UserClaims, error) {

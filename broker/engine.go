@@ -22,11 +22,14 @@ const ListenOff = "off"
 
 // Config says where an Engine lives and what it may use. DataDir is required; the rest has defaults.
 type Config struct {
-	DataDir     string        // everything that must survive a restart
-	ServerName  string        // names this node. Defaults to one that is made at the first start and stays with DataDir.
-	Listen      string        // where services connect, host:port; port 0 picks one. Defaults to 127.0.0.1:4222; ListenOff for nowhere.
-	Retention   time.Duration // how long messages are kept. Defaults to 7 days.
-	Dedupe      time.Duration // how long a message id is remembered. Defaults to 2 minutes.
+	DataDir    string        // everything that must survive a restart
+	ServerName string        // names this node. Defaults to one that is made at the first start and stays with DataDir.
+	Listen     string        // where services connect, host:port; port 0 picks one. Defaults to 127.0.0.1:4222; ListenOff for nowhere.
+	Retention  time.Duration // how long messages are kept. Defaults to 7 days.
+	Dedupe     time.Duration // how long a message id is remembered. Defaults to 2 minutes.
+
+	SessionRetention time.Duration // how long what was said in a session is kept. Defaults to 90 days.
+
 	IdleClose   time.Duration // how long an unused tenant connection stays open. Defaults to 5 minutes.
 	MinFree     uint64        // free bytes on the disk under which nothing more is stored. Defaults to 64 MiB.
 	ReadyWithin time.Duration // how long the server may take to recover its store, and a cluster to agree. Defaults to 60 seconds.
@@ -39,6 +42,7 @@ func (c Config) withDefaults() Config {
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:4222")
 	c.Retention = cmp.Or(c.Retention, 7*24*time.Hour)
 	c.Dedupe = cmp.Or(c.Dedupe, 2*time.Minute)
+	c.SessionRetention = cmp.Or(c.SessionRetention, 90*24*time.Hour)
 	c.IdleClose = cmp.Or(c.IdleClose, 5*time.Minute)
 	c.MinFree = cmp.Or(c.MinFree, 64<<20)
 	c.ReadyWithin = cmp.Or(c.ReadyWithin, time.Minute)

@@ -29,7 +29,10 @@ const (
 	rootAgent   = "agent."
 	rootStatus  = "status.agent."
 	rootLive    = "live."
-	rootRetry   = "retry." // what a durable place is to get once more; no service may use it
+	rootSession = "session."
+	rootWork    = "work."
+	rootRetry   = "retry."   // what a durable place is to get once more; no service may use it
+	rootGateway = "gateway." // between the nodes; no service may use it
 )
 
 // ParseToken returns s as a Token, or fault.InvalidID.

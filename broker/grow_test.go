@@ -37,7 +37,7 @@ func TestOneNodeGrowsIntoACluster(t *testing.T) {
 	if err := conn.Ensure(ctx, Channels); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.State(ctx); err != nil {
+	if _, err := conn.Bucket(ctx, StateBucket); err != nil {
 		t.Fatal(err)
 	}
 	const total, read = 1000, 10

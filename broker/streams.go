@@ -20,41 +20,55 @@ const (
 	Channels    Stream = "CHANNELS"    // what is published on channel.>
 	Inboxes     Stream = "INBOXES"     // what is published on agent.>
 	DeadLetters Stream = "DEADLETTERS" // the server's notices of messages that were delivered too often
+	Sessions    Stream = "SESSIONS"    // the logs of conversations
+	Work        Stream = "WORK"        // what waits for an AI worker to take it
 )
 
 // deadLetterNotices is where the server says that it gives a message up. A stream keeps them, so that nobody has to be
 // listening when it happens.
 const deadLetterNotices = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 
-// StateBucket holds what the nodes share about a tenant's agents: presence, status, inbox positions.
-const StateBucket = "state"
+// The buckets of a tenant's account.
+const (
+	StateBucket    = "state"    // what the nodes share about its agents: presence, status, inbox positions
+	SessionsBucket = "sessions" // what is known of its conversations beside their logs
+)
 
 // markerTTL is how long the trace of an expired or deleted key is kept for watchers.
 const markerTTL = time.Minute
 
 func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
-	if s == DeadLetters {
-		return jetstream.StreamConfig{
-			Name: string(s), Subjects: []string{deadLetterNotices}, Storage: jetstream.FileStorage, MaxAge: c.engine.cfg.Retention, AllowDirect: true,
-		}
-	}
-	root := rootChannel
-	if s == Inboxes {
-		root = rootAgent
-	}
-	return jetstream.StreamConfig{
-		Name:       string(s),
-		Subjects:   []string{root + ">", rootRetry + root + ">"},
-		Storage:    jetstream.FileStorage,
-		MaxAge:     c.engine.cfg.Retention,
-		Duplicates: min(c.engine.cfg.Dedupe, c.engine.cfg.Retention),
-		// The republished copy is made after the message is stored and carries its sequence and the one before it on
-		// the same subject, so that whoever listens sees what is missing.
-		RePublish:   &jetstream.RePublish{Source: root + ">", Destination: rootLive + root + ">"},
+	cfg := jetstream.StreamConfig{
+		Name:        string(s),
+		Storage:     jetstream.FileStorage,
+		MaxAge:      c.engine.cfg.Retention,
+		Duplicates:  min(c.engine.cfg.Dedupe, c.engine.cfg.Retention),
 		AllowDirect: true,
 		AllowMsgTTL: true,
 	}
+	switch s {
+	case Channels:
+		cfg.Subjects, cfg.RePublish = []string{rootChannel + ">", rootRetry + rootChannel + ">"}, republish(rootChannel+">")
+	case Inboxes:
+		cfg.Subjects, cfg.RePublish = []string{rootAgent + ">", rootRetry + rootAgent + ">"}, republish(rootAgent+">")
+	case DeadLetters:
+		cfg.Subjects, cfg.Duplicates, cfg.AllowMsgTTL = []string{deadLetterNotices}, 0, false
+	case Sessions:
+		cfg.Subjects, cfg.RePublish, cfg.MaxAge = []string{string(SessionLog("*"))}, republish(">"), c.engine.cfg.SessionRetention
+	case Work:
+		cfg.Subjects, cfg.Retention, cfg.MaxAge, cfg.AllowDirect = []string{rootWork + ">"}, jetstream.WorkQueuePolicy, workMaxAge, false
+	}
+	return cfg
 }
+
+// republish has a copy made of what is published on the subjects, after it is stored. It carries the message's sequence
+// and the one before it on the same subject, so that whoever listens sees what is missing.
+func republish(subjects string) *jetstream.RePublish {
+	return &jetstream.RePublish{Source: subjects, Destination: rootLive + subjects}
+}
+
+// workMaxAge bounds how long a request may wait for a worker; most say themselves how long they do.
+const workMaxAge = time.Hour
 
 // Ensure makes the stream s when it does not exist yet. After the first time on a connection it costs a map access.
 func (c *Conn) Ensure(ctx context.Context, s Stream) error {
@@ -80,10 +94,10 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 	return nil
 }
 
-// State opens the tenant's StateBucket, making it when it does not exist. Keys may be given a TTL.
-func (c *Conn) State(ctx context.Context) (jetstream.KeyValue, error) {
+// Bucket opens one of the tenant's buckets, making it when it does not exist. Keys may be given a TTL.
+func (c *Conn) Bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
 	kv, err := c.openBucket(ctx, jetstream.KeyValueConfig{
-		Bucket: StateBucket, Storage: jetstream.FileStorage, History: 1, LimitMarkerTTL: markerTTL,
+		Bucket: name, Storage: jetstream.FileStorage, History: 1, LimitMarkerTTL: markerTTL,
 	})
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The tenant's store can't be reached now.")
@@ -92,7 +106,7 @@ func (c *Conn) State(ctx context.Context) (jetstream.KeyValue, error) {
 }
 
 // PutState writes a key of the StateBucket, nil to delete it, without waiting for the answer: what is written there
-// describes the moment, and the next write mends a lost one. The bucket must have been opened with State.
+// describes the moment, and the next write mends a lost one. The bucket must have been opened with Bucket.
 func (c *Conn) PutState(key string, value []byte) error {
 	msg := nats.NewMsg("$KV." + StateBucket + "." + key)
 	msg.Data = value

@@ -72,7 +72,7 @@ type roster struct {
 
 // newRoster opens the tenant's state and reads all of it.
 func newRoster(ctx context.Context, s *Space) (*roster, error) {
-	kv, err := s.conn.State(ctx)
+	kv, err := s.conn.Bucket(ctx, broker.StateBucket)
 	if err != nil {
 		return nil, err
 	}
