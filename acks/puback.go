@@ -11,12 +11,13 @@ import (
 	"parley/internal/fault"
 )
 
-// JetStream's codes for a store that has no room left, from the server's list of errors.
+// JetStream's codes, from the server's list of errors. The first ones are for a store that has no room left.
 const (
 	codeAccountResources = 10002
 	codeStorageResources = 10047
 	codeMemoryResources  = 10028
 	codeStoreFailed      = 10077 // maximum messages or bytes of a stream that discards new ones
+	codeNotLast          = 10071 // wrong last sequence
 )
 
 // codeUnderWay is the answer to a repetition of what a stream is just storing.
@@ -58,6 +59,8 @@ func parsePubAck(m *nats.Msg) Outcome {
 	switch ack.Error.Code {
 	case codeAccountResources, codeStorageResources, codeMemoryResources, codeStoreFailed:
 		return Outcome{Err: fault.Wrap(fault.StorageFull, cause, "The message was not stored: the tenant's storage is full.")}
+	case codeNotLast:
+		return Outcome{Err: fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %s", ErrNotLast, ack.Error.Description), "The message was not stored: somebody else was faster.")}
 	}
 	return Outcome{Err: fault.Wrap(fault.Unavailable, cause, "The message was not stored: the store refused it.")}
 }

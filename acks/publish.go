@@ -43,7 +43,13 @@ type Message struct {
 	Sender  broker.Token // who the id belongs to
 	ID      string       // the sender's own id. Zero means that a repetition is not recognised.
 	Data    []byte       // not changed before the outcome is known
+
+	After *uint64       // the newest message on the subject must be this one, 0 for none; else the outcome is ErrNotLast. Nil means any.
+	TTL   time.Duration // how long the message is kept, in whole seconds. Zero means as long as the stream's others.
 }
+
+// ErrNotLast is what an Outcome wraps when the message was not stored because of Message.After.
+var ErrNotLast = errors.New("another message was stored before it")
 
 // dedupeID scopes a client's id to its sender and destination, because the stream's memory of ids is shared by a whole
 // tenant: another agent's guess at an id must not swallow the message, nor must a service that sets the header itself,
@@ -161,8 +167,46 @@ func (p *Publisher) send(m Message, number uint64) error {
 	} else {
 		e.id[0] = m.dedupeID(p.secret)
 	}
+	if m.After != nil || m.TTL > 0 {
+		return p.conn.NATS().PublishMsg(&nats.Msg{Subject: e.msg.Subject, Reply: e.msg.Reply, Data: m.Data, Header: m.conditions(e.id[0])})
+	}
 	return p.conn.NATS().PublishMsg(&e.msg)
 }
+
+// conditions returns the header of a message that is not stored like the others.
+func (m Message) conditions(id string) nats.Header {
+	h := nats.Header{nats.MsgIdHdr: {id}}
+	if m.After != nil {
+		h[nats.ExpectedLastSubjSeqHdr] = []string{strconv.FormatUint(*m.After, 10)}
+	}
+	if m.TTL > 0 {
+		h[nats.MsgTTLHdr] = []string{strconv.FormatInt(int64(m.TTL/time.Second), 10)}
+	}
+	return h
+}
+
+// Store publishes m and waits for its outcome.
+func (p *Publisher) Store(ctx context.Context, m Message) Outcome {
+	r := make(waiting, 1)
+	if err := p.Publish(ctx, m, r); err != nil {
+		return Outcome{Err: err}
+	}
+	select {
+	case o := <-r:
+		return o
+	case <-ctx.Done():
+		return Outcome{Err: unknown(ctx.Err())}
+	}
+}
+
+// waiting is the Receipt of somebody who waits.
+type waiting chan Outcome
+
+// Settle passes the outcome on.
+func (w waiting) Settle(o Outcome) { w <- o }
+
+// Flush does nothing: the outcome has been passed on.
+func (w waiting) Flush() {}
 
 // take gives m a slot, and returns whether it must wait for what was sent before it.
 func (p *Publisher) take(s slot, m Message) (number uint64, held bool, err error) {
