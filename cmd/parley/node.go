@@ -16,6 +16,7 @@ import (
 	"parley/frontends"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -23,6 +24,7 @@ import (
 type nodeConfig struct {
 	Broker      broker.Config
 	Tenants     tenants.Config
+	Sessions    sessions.Config
 	Edge        frontends.Config
 	Listen      []string // where clients connect
 	ListenToo   []string // the same, but left out when they are in use
@@ -39,6 +41,7 @@ type node struct {
 	engine   *broker.Engine
 	registry *tenants.Registry
 	hub      *channels.Hub
+	talks    *sessions.Hub
 
 	advertised bool // admin.Advertise was called, at least
 	stages     stages
@@ -68,6 +71,10 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.stages.start(n.registry.Run, n.ended)
 	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText}, n.engine, committer, log)
 	n.stages.start(n.hub.Run, n.ended)
+	if n.talks, err = sessions.NewHub(cfg.Sessions, n.engine, committer, log); err != nil {
+		return nil, err
+	}
+	n.stages.start(n.talks.Run, n.ended)
 	return n, n.openEdges()
 }
 

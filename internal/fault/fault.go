@@ -29,6 +29,12 @@ const (
 	NotSubscribed    Code = "NOT_SUBSCRIBED"     // the connection has no such subscription
 	LimitExceeded    Code = "LIMIT_EXCEEDED"     // a quota; see Error.Message for which
 	RateLimited      Code = "RATE_LIMITED"       // too many in too short a time
+	SessionClosed    Code = "SESSION_CLOSED"     // nothing more can be said in it
+	Gone             Code = "GONE"               // a worker's answer that nobody waits for any more
+	OutOfOrder       Code = "OUT_OF_ORDER"       // something before it is missing
+	NoWorker         Code = "NO_WORKER"          // no AI worker took the request in time
+	WorkerLost       Code = "WORKER_LOST"        // the AI workers that took it have died
+	WorkerFailed     Code = "WORKER_FAILED"      // the AI worker has given up
 	StorageFull      Code = "STORAGE_FULL"       // not stored: no room
 	OutcomeUnknown   Code = "OUTCOME_UNKNOWN"    // stored or not: retry with the same id
 	Unavailable      Code = "UNAVAILABLE"        // not now; nothing was done

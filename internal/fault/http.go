@@ -17,15 +17,17 @@ func HTTPStatus(code Code) int {
 		return http.StatusMethodNotAllowed
 	case UpgradeRequired:
 		return http.StatusUpgradeRequired
-	case AlreadyExists:
+	case AlreadyExists, SessionClosed, OutOfOrder:
 		return http.StatusConflict
+	case Gone:
+		return http.StatusGone
 	case MessageTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case LimitExceeded, RateLimited:
 		return http.StatusTooManyRequests
 	case StorageFull:
 		return http.StatusInsufficientStorage
-	case Unavailable, Draining, OutcomeUnknown, SlowConsumer:
+	case NoWorker, WorkerLost, WorkerFailed, Unavailable, Draining, OutcomeUnknown, SlowConsumer:
 		return http.StatusServiceUnavailable
 	case Internal:
 	}

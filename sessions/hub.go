@@ -1,0 +1,161 @@
+package sessions
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"parley/acks"
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+// Config tunes a Hub. The zero value is ready to use.
+type Config struct {
+	WorkerWait    time.Duration // how long a message waits for a worker to take it. Defaults to 30 s.
+	WorkerSilence time.Duration // how long a worker that has taken one may be silent. Defaults to 10 s.
+	AnswerLimit   time.Duration // how long one answer may take. Defaults to 15 minutes.
+	Linger        time.Duration // how long a session that nothing happens in stays ready. Defaults to 30 s.
+}
+
+func (c Config) withDefaults() Config {
+	c.WorkerWait = cmp.Or(c.WorkerWait, 30*time.Second)
+	c.WorkerSilence = cmp.Or(c.WorkerSilence, 10*time.Second)
+	c.AnswerLimit = cmp.Or(c.AnswerLimit, 15*time.Minute)
+	c.Linger = cmp.Or(c.Linger, 30*time.Second)
+	return c
+}
+
+// Hub is this node's access to all tenants' sessions. Run ends it.
+type Hub struct {
+	cfg       Config
+	engine    *broker.Engine
+	committer *acks.Committer
+	log       *slog.Logger
+
+	life context.Context
+	end  context.CancelFunc
+
+	mu     sync.Mutex
+	spaces map[broker.AccountID]*space // guarded by mu
+	closed bool                        // guarded by mu
+	jobs   sync.WaitGroup              // spaces that are opened for services
+}
+
+// NewHub returns a Hub that stores through committer. It is ready at once.
+func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *slog.Logger) (*Hub, error) {
+	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, spaces: map[broker.AccountID]*space{}}
+	h.life, h.end = context.WithCancel(context.Background())
+	engine.OnNodeLost(func(broker.Token) { h.recheck() })
+	return h, engine.OnService(h.welcome)
+}
+
+// Run waits until ctx ends, then closes everything and waits for all that the Hub has started. The sockets should be
+// closed first.
+func (h *Hub) Run(ctx context.Context) error {
+	<-ctx.Done()
+	h.mu.Lock()
+	h.closed = true
+	all := h.spaces
+	h.spaces = nil
+	h.mu.Unlock()
+	for _, s := range all {
+		s.close()
+	}
+	h.end()
+	h.jobs.Wait()
+	return nil
+}
+
+// Drop ends the use of a tenant that is suspended or deleted. The next use starts afresh.
+func (h *Hub) Drop(account broker.AccountID) {
+	h.mu.Lock()
+	s := h.spaces[account]
+	delete(h.spaces, account)
+	h.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
+}
+
+// open returns the tenant's space, opening it at the first use. It stays open: workers may come at any time.
+func (h *Hub) open(ctx context.Context, account broker.AccountID) (*space, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, fault.New(fault.Draining, "The broker is shutting down.")
+	}
+	s := h.spaces[account]
+	first := s == nil
+	if first {
+		s = newSpace(h, account)
+		h.spaces[account] = s
+	}
+	h.mu.Unlock()
+	if first {
+		s.err = s.open(h.life)
+		close(s.ready)
+	}
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if s.err != nil {
+		h.forget(s)
+		return nil, s.err
+	}
+	return s, nil
+}
+
+func (h *Hub) forget(s *space) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.spaces[s.account] == s {
+		delete(h.spaces, s.account)
+	}
+}
+
+// welcome opens the space of a tenant whose service has connected: it may be a worker that goes on with an answer.
+func (h *Hub) welcome(account broker.AccountID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.spaces[account] != nil {
+		return
+	}
+	h.jobs.Go(func() {
+		if _, err := h.open(h.life, account); err != nil {
+			h.log.Warn("a tenant's sessions can't be opened for its services", "account", account, "err", err)
+		}
+	})
+}
+
+// recheck has all spaces look for what a lost node has left unfinished.
+func (h *Hub) recheck() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.spaces {
+		select {
+		case <-s.ready:
+			if s.err == nil {
+				s.recheck()
+			}
+		default:
+		}
+	}
+}
+
+// enter checks who wants to use which session, as far as that needs no look into the store.
+func (h *Hub) enter(ctx context.Context, p Principal, id string) (*space, broker.Token, error) {
+	if err := p.check(); err != nil {
+		return nil, "", err
+	}
+	sid, err := broker.ParseToken(id)
+	if err != nil {
+		return nil, "", err
+	}
+	s, err := h.open(ctx, p.Account)
+	return s, sid, err
+}

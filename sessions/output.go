@@ -1,0 +1,294 @@
+package sessions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+// output is what a worker sends. docs/workers.md describes it.
+type output struct {
+	Run     string `json:"run"`
+	Attempt int    `json:"attempt"`
+	Epoch   uint64 `json:"epoch"`
+	N       uint64 `json:"n"` // 1, 2, 3 … in an attempt; 0 for a heartbeat
+	Type    string `json:"type"`
+
+	Worker   string `json:"worker"`   // accept
+	Continue bool   `json:"continue"` // accept: goes on behind Request.Partial
+
+	Text      string          `json:"text"` // chunk
+	Tool      string          `json:"tool"` // tool_call, tool_result
+	CallID    string          `json:"call_id"`
+	Arguments json.RawMessage `json:"arguments"`
+	Result    json.RawMessage `json:"result"`
+	Questions []string        `json:"questions"` // follow_ups
+	Usage     *Usage          `json:"usage"`     // end
+	Code      fault.Code      `json:"code"`      // error
+	Message   string          `json:"message"`
+	Retry     bool            `json:"retry"` // error: another worker may do better
+
+	reply func([]byte) error
+}
+
+// maxOutputText bounds what one event of the log holds of an answer.
+const maxOutputText = 64 << 10
+
+// takeOutput takes what a worker has sent to any node of the group.
+func (s *space) takeOutput(m *nats.Msg) {
+	id, _, ok := broker.Subject(m.Subject).Session()
+	if !ok {
+		return
+	}
+	o, err := readOutput(m)
+	if err != nil {
+		return
+	}
+	if s.submit(id, call{output: o}) || s.forward(id, m) {
+		return
+	}
+	if err := s.write(id, call{output: o}); err != nil {
+		o.refuse(err)
+	}
+}
+
+// readOutput reads a worker's message. One that is none is answered.
+func readOutput(m *nats.Msg) (*output, error) {
+	o := &output{reply: m.Respond}
+	if err := json.Unmarshal(m.Data, o); err != nil {
+		err = fault.Wrap(fault.InvalidFormat, err, "A worker sends JSON.")
+		o.refuse(err)
+		return nil, err
+	}
+	return o, nil
+}
+
+// takeForwarded takes what a worker has sent to another node.
+func (s *space) takeForwarded(m *nats.Msg) {
+	id, _, ok := broker.Subject(m.Subject[len(broker.GatewayRoot):]).Session()
+	if !ok {
+		return
+	}
+	if o, err := readOutput(m); err == nil && !s.submit(id, call{output: o}) {
+		o.refuse(fault.New(fault.Unavailable, "The session is moving to another node."))
+	}
+}
+
+// remoteFor is how long a node relies on having found another one that writes a session.
+const remoteFor = time.Second
+
+// forward passes a worker's message to the node that writes the session, if there is another one. Who it is is asked
+// before the first of many, because what is forwarded is answered to the worker directly.
+func (s *space) forward(id broker.Token, m *nats.Msg) bool {
+	if !s.hub.engine.Clustered() {
+		return false
+	}
+	s.mu.Lock()
+	known := time.Since(s.remote[id]) < remoteFor
+	s.mu.Unlock()
+	if !known {
+		ctx, cancel := context.WithTimeout(s.life, openWithin)
+		_, err := s.ask(ctx, id, command{Verb: attend, By: Principal{Operator: true}})
+		cancel()
+		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errMoved) {
+			return false
+		}
+		s.mu.Lock()
+		if len(s.remote) > maxRemote {
+			clear(s.remote)
+		}
+		s.remote[id] = time.Now()
+		s.mu.Unlock()
+	}
+	return s.conn.NATS().PublishRequest(string(broker.SessionForward(id)), m.Reply, m.Data) == nil
+}
+
+// maxRemote bounds what a node remembers of the others.
+const maxRemote = 10_000
+
+// outputReply is how a worker is answered.
+type outputReply struct {
+	OK    bool     `json:"ok"`
+	N     uint64   `json:"n"` // everything up to here is in the log
+	Error *Problem `json:"error,omitzero"`
+}
+
+func (o *output) answer(r outputReply) {
+	data, err := json.Marshal(r)
+	if err == nil {
+		_ = o.reply(data) // a worker that did not ask for an answer, or is gone, gets none
+	}
+}
+
+func (o *output) refuse(err error) {
+	if errors.Is(err, errMoved) {
+		err = fault.New(fault.Unavailable, "The session is moving to another node.")
+	}
+	o.answer(outputReply{Error: &Problem{fault.CodeOf(err), fault.Message(err)}})
+}
+
+// gather takes the chunks that wait behind one, so that they are stored as one event.
+func (w *writer) gather(first *output) []*output {
+	all, size := []*output{first}, len(first.Text)
+	for first.Type == "chunk" && size < maxOutputText {
+		select {
+		case c := <-w.calls:
+			o := c.output
+			if o == nil || o.Type != "chunk" || o.Run != first.Run || o.Attempt != first.Attempt || o.N != all[len(all)-1].N+1 {
+				w.held = &c
+				return all
+			}
+			all, size = append(all, o), size+len(o.Text)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// takeOutputs puts what a worker has sent into the log: one message, or chunks that follow each other.
+func (w *writer) takeOutputs(all []*output) {
+	newest := all[len(all)-1]
+	if newest.Run == w.ended.run && newest.N <= w.ended.n { // the answer to it was lost
+		newest.answer(outputReply{OK: true, N: w.ended.n})
+		return
+	}
+	if err := w.judge(newest); err != nil {
+		newest.refuse(err)
+		return
+	}
+	a := w.attempt
+	a.heard = time.Now()
+	for len(all) > 0 && all[0].N <= a.n { // was taken before, or is a heartbeat
+		all = all[1:]
+	}
+	if len(all) > 0 && all[0].N != a.n+1 {
+		newest.answer(outputReply{N: w.logged(), Error: &Problem{fault.OutOfOrder, "A message before this one is missing."}})
+		return
+	}
+	if len(all) > 0 {
+		if err := w.record(all); err != nil {
+			newest.refuse(err)
+			return
+		}
+	}
+	n := w.logged()
+	if w.ended.run == newest.Run {
+		n = w.ended.n
+	}
+	newest.answer(outputReply{OK: true, N: n})
+}
+
+// logged is the number up to which the log has what the worker of this attempt has sent.
+func (w *writer) logged() uint64 {
+	if w.attempt == nil || w.attempt.worker == "" {
+		return 0
+	}
+	return w.fold.n
+}
+
+// judge refuses what nobody waits for.
+func (w *writer) judge(o *output) error {
+	switch a := w.attempt; {
+	case a == nil || o.Run != a.run || o.Attempt != a.number || o.Epoch != w.fold.state.Epoch:
+	case o.Type == "accept" && a.worker != "" && a.worker != o.Worker:
+	case o.Type != "accept" && a.worker == "":
+	default:
+		return nil
+	}
+	return fault.New(fault.Gone, "Nobody waits for this answer any more.")
+}
+
+// record puts a worker's message, or chunks that follow each other, into the log.
+func (w *writer) record(all []*output) (err error) {
+	a, o := w.attempt, all[len(all)-1]
+	switch o.Type {
+	case "accept":
+		err = w.accept(o)
+	case "chunk":
+		e := &Event{Kind: Chunk, ID: w.fold.answer.ID, Start: w.fold.state.Answer.Seq, Offset: len(w.fold.text), N: o.N}
+		for _, o := range all {
+			e.Text += o.Text
+		}
+		if e.Text != "" {
+			err = w.append(e, nil)
+		}
+	case "tool_call", "tool_result":
+		e := &Event{Kind: ToolCall, ID: w.fold.answer.ID, Run: a.run, N: o.N, Tool: &Tool{CallID: o.CallID, Name: o.Tool, Arguments: o.Arguments, Result: o.Result}}
+		if o.Type == "tool_result" {
+			e.Kind = ToolResult
+		}
+		err = w.append(e, w.fold.state.clone())
+	case "follow_ups":
+		a.followUp = o.Questions
+	case "end":
+		err = w.end(Complete, &Event{N: o.N, FollowUps: a.followUp, Usage: o.Usage}, 0)
+	case "error":
+		if o.Retry && a.number < maxAttempts {
+			w.again()
+			return w.broken
+		}
+		w.fail(fault.WorkerFailed, o.excuse())
+		err = w.broken
+	default:
+		return fault.New(fault.InvalidFormat, "A worker sends no %q.", o.Type)
+	}
+	if err == nil {
+		a.n = o.N
+	}
+	if err == nil && w.attempt != a {
+		w.ended = ending{a.run, o.N}
+	}
+	return err
+}
+
+// ending is how a worker has ended its part in an answer, kept in case it has to be told once more.
+type ending struct {
+	run string
+	n   uint64
+}
+
+// excuse is what a user is told of a worker's error.
+func (o *output) excuse() string {
+	if o.Message == "" || len(o.Message) > 1<<10 {
+		return "The answer could not be given."
+	}
+	return o.Message
+}
+
+// accept gives the message whose turn it is to a worker.
+func (w *writer) accept(o *output) error {
+	state, a := w.fold.state.clone(), w.attempt
+	head := &state.Pending[0]
+	if state.Answer != nil && !o.Continue {
+		// The broken answer ends with what there is of it; the message stays where it is.
+		e := &Event{Kind: Ended, ID: state.Answer.ID, Run: head.Run, Reply: head.Reply, Role: Assistant, From: state.Answer.Worker, Text: string(w.fold.text), Status: Interrupted}
+		state.Answer = nil
+		state.Messages++
+		if err := w.append(e, state); err != nil {
+			return err
+		}
+		state = w.fold.state.clone()
+		head = &state.Pending[0]
+	}
+	e := &Event{Kind: Resumed, Run: head.Run, Reply: head.Reply, Role: Assistant, From: o.Worker, N: o.N}
+	if state.Answer == nil {
+		e.Kind, e.ID = Started, uuid.Must(uuid.NewV7()).String()
+		state.Answer = &Running{ID: e.ID, Run: head.Run}
+	} else {
+		e.ID = state.Answer.ID
+	}
+	head.Attempt, state.Answer.Worker = a.number, o.Worker
+	if err := w.append(e, state); err != nil {
+		return err
+	}
+	a.worker, a.since, a.heard = o.Worker, time.Now(), time.Now()
+	return nil
+}

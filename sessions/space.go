@@ -1,0 +1,202 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parley/acks"
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+// space is one tenant's part of a Hub: its connection, and the sessions that are used here.
+type space struct {
+	hub     *Hub
+	account broker.AccountID
+	ready   chan struct{} // closed when open has ended; the fields below are set before
+	err     error
+	conn    *broker.Conn
+	publish *acks.Publisher
+	records jetstream.KeyValue
+	subs    []*nats.Subscription
+	unhook  func()
+
+	life context.Context // ends when the space closes
+	end  context.CancelFunc
+	jobs sync.WaitGroup // everything that the space has started
+
+	serving chan struct{} // holds a token for each thing that is being done for a service
+
+	mu      sync.Mutex
+	watches map[broker.Token]*watch    // guarded by mu
+	writers map[broker.Token]*writer   // guarded by mu
+	remote  map[broker.Token]time.Time // sessions that another node was found to write, and when; guarded by mu
+	closed  bool                       // guarded by mu
+}
+
+// gateways is the group in which the nodes share what services and workers send.
+const gateways = "gateways"
+
+func newSpace(h *Hub, account broker.AccountID) *space {
+	s := &space{
+		hub: h, account: account, ready: make(chan struct{}),
+		watches: map[broker.Token]*watch{}, writers: map[broker.Token]*writer{}, remote: map[broker.Token]time.Time{},
+		serving: make(chan struct{}, maxServing),
+	}
+	s.life, s.end = context.WithCancel(h.life)
+	return s
+}
+
+// open connects to the account. On an error it leaves nothing behind.
+func (s *space) open(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	if s.conn, err = s.hub.engine.Acquire(ctx, s.account); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.unsubscribe()
+			s.conn.Release()
+		}
+	}()
+	if err = s.conn.Ensure(ctx, broker.Sessions); err != nil {
+		return err
+	}
+	if s.records, err = s.conn.Bucket(ctx, broker.SessionsBucket); err != nil {
+		return err
+	}
+	if err = s.subscribe(ctx); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+	}
+	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, acks.Config{Resend: s.hub.engine.Clustered()}); err != nil {
+		return err
+	}
+	s.unhook = s.conn.OnLoss(s.recheck)
+	return nil
+}
+
+// subscribe listens to the logs, to workers and to services, and returns when all subscriptions stand.
+func (s *space) subscribe(ctx context.Context) error {
+	nc := s.conn.NATS()
+	for _, to := range []struct {
+		subject broker.Subject
+		group   string
+		handle  nats.MsgHandler
+	}{
+		{broker.SessionLog("*").Live(), "", s.live},
+		{broker.SessionTyping("*"), "", s.live},
+		{broker.SessionDeleted("*"), "", s.live},
+		{broker.SessionRun("*"), gateways, s.takeOutput},
+		{broker.SessionDo("*", "*"), gateways, s.serve},
+	} {
+		sub, err := nc.QueueSubscribe(string(to.subject), to.group, to.handle)
+		if err != nil {
+			return err
+		}
+		s.subs = append(s.subs, sub)
+	}
+	return nc.FlushWithContext(ctx)
+}
+
+func (s *space) unsubscribe() {
+	for _, sub := range s.subs {
+		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	}
+}
+
+// close ends the space: nothing more is taken, what is being stored is finished, and all followers are told.
+func (s *space) close() {
+	<-s.ready
+	if s.err != nil {
+		s.end()
+		return
+	}
+	s.unsubscribe()
+	s.unhook()
+	s.mu.Lock()
+	s.closed = true
+	watches := s.watches
+	s.mu.Unlock()
+	s.end()
+	s.jobs.Wait()
+	for _, w := range watches {
+		w.lose(errClosed())
+	}
+	s.publish.Close()
+	s.conn.Release()
+}
+
+// start runs f on a goroutine that close waits for. It reports false when the space is closed already.
+func (s *space) start(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.jobs.Go(f)
+	return true
+}
+
+// live takes a message about a session that somebody here may follow.
+func (s *space) live(m *nats.Msg) {
+	id, what, ok := broker.Subject(m.Subject).Session()
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	w := s.watches[id]
+	s.mu.Unlock()
+	if w == nil {
+		return
+	}
+	switch what {
+	case "log":
+		w.live(m)
+	case "typing":
+		w.typing(m)
+	case "deleted":
+		w.lose(noSession(string(id)))
+	}
+}
+
+// recheck is called when something may have been missed.
+func (s *space) recheck() {
+	s.start(func() {
+		s.mu.Lock()
+		all := make([]*watch, 0, len(s.watches))
+		for _, w := range s.watches {
+			all = append(all, w)
+		}
+		clear(s.remote)
+		s.mu.Unlock()
+		for _, w := range all {
+			w.recheck()
+		}
+	})
+}
+
+// pause waits, or until the space closes.
+func (s *space) pause(d time.Duration) {
+	select {
+	case <-s.life.Done():
+	case <-time.After(d):
+	}
+}
+
+// record reads a value of the tenant's bucket, nil when there is none.
+func (s *space) record(ctx context.Context, key string) ([]byte, error) {
+	entry, err := s.records.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, fault.Wrap(fault.Unavailable, err, "The tenant's store can't be reached now.")
+	}
+	return entry.Value(), nil
+}

@@ -1,0 +1,260 @@
+package sessions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"parley/acks"
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+const (
+	// maxCalls bounds what waits for a writer. Commands beyond are refused; what workers send is dropped, and comes again.
+	maxCalls = 256
+	// chunkTTL is how long chunks are kept: longer than an answer may take, because the answer's end has the whole text.
+	chunkTTL = 30 * time.Minute
+)
+
+// writer decides what is written to one session's log. It runs on one goroutine, and no two of one session can write: each
+// event says which one it expects to be the newest. It ends by itself when nothing happens in the session.
+type writer struct {
+	space *space
+	id    broker.Token
+	calls chan call
+	held  *call  // taken from calls, and not carried out yet
+	nonce string // tells this writer's events from those of another one
+
+	info     Info
+	fold     fold
+	recent   []Line // what was said lately, for workers; nil until it is needed
+	attempt  *attempt
+	ended    ending
+	gateway  []*nats.Subscription
+	broken   error // why it can't go on
+	deadline *time.Timer
+}
+
+// call is what waits for a writer: a command, or what a worker has sent.
+type call struct {
+	command *command
+	answer  func(result, error) // of a command
+	output  *output
+}
+
+// refuse answers a call that is not carried out.
+func (c call) refuse(err error) {
+	if c.command != nil {
+		c.answer(result{}, err)
+	} else {
+		c.output.refuse(err)
+	}
+}
+
+// submit hands a call to the writer that runs on this node. It reports false when there is none.
+func (s *space) submit(id broker.Token, c call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.writers[id]
+	if w == nil {
+		return false
+	}
+	w.take(c)
+	return true
+}
+
+// take queues a call. The caller holds the space's mu.
+func (w *writer) take(c call) {
+	select {
+	case w.calls <- c:
+	default:
+		if c.command != nil { // a worker sends it again
+			c.refuse(fault.New(fault.LimitExceeded, "Too much is waiting to be done in the session."))
+		}
+	}
+}
+
+// write has this node write the session, beginning with a call.
+func (s *space) write(id broker.Token, c call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed()
+	}
+	w := s.writers[id]
+	if w == nil {
+		w = &writer{space: s, id: id, calls: make(chan call, maxCalls), nonce: uuid.NewString()}
+		s.writers[id] = w
+		s.jobs.Go(w.run)
+	}
+	w.take(c)
+	return nil
+}
+
+// run writes until nothing happens any more, the space closes, or another writer turns up.
+func (w *writer) run() {
+	err := w.open()
+	if err == nil {
+		err = w.loop()
+	}
+	if errors.Is(err, acks.ErrNotLast) || err == nil {
+		err = errMoved
+	}
+	w.leave()
+	for _, sub := range w.gateway {
+		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	}
+	if w.broken != nil && w.fold.unfinished() {
+		w.space.start(func() {
+			w.space.pause(retryAfter)
+			w.space.wake(w.id)
+		})
+	}
+	if w.held != nil {
+		w.held.refuse(err)
+	}
+	for {
+		select {
+		case c := <-w.calls:
+			c.refuse(err)
+		default:
+			return
+		}
+	}
+}
+
+// open reads what the log says, and listens to the other nodes.
+func (w *writer) open() (err error) {
+	ctx, cancel := context.WithTimeout(w.space.life, openWithin)
+	defer cancel()
+	if w.info, err = w.space.info(ctx, w.id); err != nil {
+		return err
+	}
+	if w.fold, err = w.space.load(ctx, w.id); err != nil {
+		return err
+	}
+	w.resume()
+	if w.space.hub.engine.Clustered() {
+		return w.listen()
+	}
+	return nil
+}
+
+// listen takes what the other nodes want of the session.
+func (w *writer) listen() error {
+	nc := w.space.conn.NATS()
+	for subject, handle := range map[broker.Subject]nats.MsgHandler{
+		broker.SessionGateway(w.id): w.takeCommand,
+		broker.SessionForward(w.id): w.space.takeForwarded,
+	} {
+		sub, err := nc.QueueSubscribe(string(subject), gateways, handle)
+		if err != nil {
+			return unreachable(err)
+		}
+		w.gateway = append(w.gateway, sub)
+	}
+	return nil
+}
+
+// takeCommand queues a command from another node.
+func (w *writer) takeCommand(m *nats.Msg) {
+	c := new(command)
+	if err := json.Unmarshal(m.Data, c); err != nil {
+		return
+	}
+	answer := func(r result, err error) { _ = m.Respond(answered(r, err)) }
+	if !w.space.submit(w.id, call{command: c, answer: answer}) {
+		answer(result{}, errMoved)
+	}
+}
+
+func (w *writer) loop() error {
+	w.deadline = time.NewTimer(0)
+	defer w.deadline.Stop()
+	for w.broken == nil {
+		wait := w.advance()
+		if w.broken != nil {
+			break
+		}
+		w.deadline.Reset(max(wait, 0))
+		select {
+		case <-w.space.life.Done():
+			return errClosed()
+		case c := <-w.next():
+			w.carryOut(c)
+		case <-w.deadline.C:
+			if w.attempt == nil {
+				return nil
+			}
+			w.supervise()
+		}
+	}
+	return w.broken
+}
+
+// next returns where the next call comes from.
+func (w *writer) next() <-chan call {
+	if w.held == nil {
+		return w.calls
+	}
+	one := make(chan call, 1)
+	one <- *w.held
+	w.held = nil
+	return one
+}
+
+// leave takes the writer out of the table: what comes from now on goes to the next one.
+func (w *writer) leave() {
+	w.space.mu.Lock()
+	defer w.space.mu.Unlock()
+	if w.space.writers[w.id] == w {
+		delete(w.space.writers, w.id)
+	}
+}
+
+// carryOut does what a call asks for, and answers it.
+func (w *writer) carryOut(c call) {
+	if c.output != nil {
+		w.takeOutputs(w.gather(c.output))
+		return
+	}
+	r, err := w.obey(c.command)
+	if errors.Is(err, acks.ErrNotLast) {
+		err = errMoved
+	}
+	c.answer(r, err)
+}
+
+// append stores an event and waits until it is on disk. next is what holds after it; nil for a chunk. An error ends the
+// writer: whether the event was stored may be unknown, and the log has to be read again.
+func (w *writer) append(e *Event, next *State) error {
+	e.Index, e.State = w.fold.index+1, next
+	if e.Time.IsZero() {
+		e.Time = now()
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		w.broken = err
+		return err
+	}
+	m := acks.Message{Subject: broker.SessionLog(w.id), Sender: w.id, ID: w.nonce + strconv.FormatUint(e.Index, 36), Data: data, After: &w.fold.seq}
+	if e.Kind == Chunk {
+		m.TTL = chunkTTL
+	}
+	o := w.space.publish.Store(context.WithoutCancel(w.space.life), m) // its own timeout bounds it
+	if o.Err != nil {
+		w.broken = o.Err
+		return o.Err
+	}
+	w.fold.apply(e, o.Seq)
+	if w.recent != nil && e.isMessage() {
+		w.recent = appendLine(w.recent, e)
+	}
+	return nil
+}
