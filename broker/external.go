@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -51,6 +52,9 @@ func (x *external) open(ctx context.Context) (_ *nats.Conn, err error) {
 	if x.address, err = joinURLs(x.e.cfg.External.URLs); err != nil {
 		return nil, err
 	}
+	if err := x.checkCA(); err != nil {
+		return nil, err
+	}
 	if err := x.e.refuseExternal(x.address); err != nil {
 		return nil, err
 	}
@@ -72,6 +76,22 @@ func (x *external) open(ctx context.Context) (_ *nats.Conn, err error) {
 		return nil, err
 	}
 	return nc, x.takeStock(ctx, nc)
+}
+
+// checkCA finds a mistake that nats.Connect would only meet with every attempt.
+func (x *external) checkCA() error {
+	name := x.e.cfg.External.CAFile
+	if name == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return fault.Wrap(fault.Usage, err, "The certificates can't be read: %s.", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return fault.New(fault.Usage, "The file %s holds no certificate.", name)
+	}
+	return nil
 }
 
 // first connects to the system account, waiting for servers that are not there yet.

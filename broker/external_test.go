@@ -2,8 +2,15 @@ package broker
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -204,6 +211,70 @@ func TestBrokersShareExternalServers(t *testing.T) {
 	})
 }
 
+// TestExternalServersWithTLS connects to a server that proves itself with a certificate.
+func TestExternalServersWithTLS(t *testing.T) {
+	cert, key := selfSigned(t)
+	s := startNATS(t, 1, func(text string) string {
+		return text + fmt.Sprintf("tls: {cert_file: %q, key_file: %q}\n", cert, key)
+	})
+	for name, tt := range map[string]struct {
+		scheme, ca string
+		want       string // part of the message; "" means that it works
+	}{
+		"trusted":            {"tls", cert, ""},
+		"trusted, not asked": {"nats", cert, ""},
+		"not trusted":        {"tls", "", "can't be trusted"},
+		"not a certificate":  {"tls", key, "holds no certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := s.config()
+			cfg.External = External{URLs: []string{tt.scheme + strings.TrimPrefix(s.urls()[0], "nats")}, CAFile: tt.ca}
+			e, err := Open(t.Context(), cfg, testLog("p"))
+			if tt.want != "" {
+				if err == nil || !strings.Contains(fault.Message(err), tt.want) {
+					t.Errorf("%v, want %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustAcquire(t, e, mustAccount(t, e))
+			t.Cleanup(func() { e.Close() })
+		})
+	}
+}
+
+// selfSigned makes a certificate for 127.0.0.1 that vouches for itself.
+func selfSigned(t *testing.T) (cert, key string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
 func TestExternalServersRefused(t *testing.T) {
 	good := startNATS(t, 1, nil)
 	lazy := startNATS(t, 1, func(s string) string { return strings.Replace(s, "sync_interval: always", "sync_interval: 1m", 1) })
@@ -245,6 +316,7 @@ func TestExternalServersRefused(t *testing.T) {
 		"TLS":              {with(good, func(c *Config) { c.External.URLs[0] = "tls" + c.External.URLs[0][4:] }), "do not agree on TLS"},
 		"a password":       {with(good, func(c *Config) { c.External.URLs[0] = "nats://me:pw@x:1" }), "holds a password"},
 		"no URL":           {with(good, func(c *Config) { c.External.URLs[0] = "http://x" }), "is not nats://host:port"},
+		"no such CA":       {with(good, func(c *Config) { c.External.CAFile = "nowhere.pem" }), "nowhere.pem: no such file"},
 		"own messages":     {with(good, func(c *Config) { c.DataDir, c.SeedFile = withMessages, "" }), "holds messages of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,33 @@ func TestExternalServersComeAndGo(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// TestExternalServerThatSyncsLater starts a server with another configuration under a running broker.
+func TestExternalServerThatSyncsLater(t *testing.T) {
+	s := startNATS(t, 1, nil)
+	e := mustOpen(t, s.config())
+	good, err := os.ReadFile(s.configs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	restart := func(text string) {
+		t.Helper()
+		s.stop(0)
+		if err := os.WriteFile(s.configs[0], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.start(0)
+	}
+	restart(strings.Replace(string(good), "sync_interval: always", "sync_interval: 1m", 1))
+	eventually(t, func(context.Context) error {
+		if err := e.Check(); !misconfigured(err) {
+			return fmt.Errorf("Check says %w", err)
+		}
+		return nil
+	})
+	restart(string(good))
+	eventually(t, func(context.Context) error { return e.Check() })
 }
 
 // TestStreamsGrowWithExternalServers makes a stream while a server is away.

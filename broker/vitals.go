@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"parley/internal/fault"
@@ -59,8 +58,28 @@ func listenForVitals(nc *nats.Conn) (*vitals, error) {
 // ask has all servers answer. A question that is lost is asked again soon.
 func (v *vitals) ask() { _ = v.nc.PublishRequest("$SYS.REQ.SERVER.PING.VARZ", v.inbox, nil) }
 
+// varz is the part of a server's answer that matters here.
+type varz struct {
+	Data *struct {
+		ID         string `json:"server_id"`
+		Name       string `json:"server_name"`
+		MaxPayload int    `json:"max_payload"`
+		Routes     int    `json:"routes"`
+		JetStream  struct {
+			Config *struct {
+				SyncAlways bool `json:"sync_always"`
+			} `json:"config"` // nil without JetStream
+			Meta *struct {
+				Leader string `json:"leader"`
+				Size   int    `json:"cluster_size"`
+			} `json:"meta"` // nil of a server that is alone
+		} `json:"jetstream"`
+	} `json:"data"`
+}
+
+// hear takes an answer. One that can't be read is none: the server then counts as gone.
 func (v *vitals) hear(data []byte, now time.Time) {
-	var answer server.ServerAPIVarzResponse
+	var answer varz
 	if json.Unmarshal(data, &answer) != nil || answer.Data == nil {
 		return
 	}
