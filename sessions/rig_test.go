@@ -19,6 +19,7 @@ import (
 
 	"parley/acks"
 	"parley/broker"
+	"parley/internal/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -349,6 +350,22 @@ func (j *job) send(what string, more map[string]any) {
 	}
 	if what != "heartbeat" {
 		j.n++
+	}
+}
+
+// patiently is send to a broker that may be away for a moment.
+func (j *job) patiently(what string, more map[string]any) {
+	j.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		r := j.try(what, more)
+		if r.OK {
+			j.n++
+			return
+		}
+		if r.Error.Code != fault.Unavailable && r.Error.Code != fault.OutcomeUnknown || time.Now().After(deadline) {
+			j.t.Fatalf("%s: %+v", what, r.Error)
+		}
 	}
 }
 
