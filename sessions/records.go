@@ -59,7 +59,9 @@ func userKey(user string) string {
 }
 
 // DefaultID returns the id of the one session that a user has when nobody names one.
-func DefaultID(user string) string { return "chat-" + userKey(user) }
+func DefaultID(user string) string { return defaultPrefix + userKey(user) }
+
+const defaultPrefix = "chat-"
 
 // Create makes a session, or returns the one that the same user made before under that ID: created tells which. Errors
 // are fault.InvalidID, InvalidFormat, and NotFound when the ID is taken by somebody else.
@@ -104,6 +106,9 @@ func (spec Spec) info(p Principal) (Info, error) {
 	}
 	if err := checkUser(info.User); err != nil {
 		return info, err
+	}
+	if strings.HasPrefix(info.ID, defaultPrefix) && info.ID != DefaultID(info.User) {
+		return info, fault.New(fault.InvalidID, "Ids that begin with %q are given by the broker.", defaultPrefix)
 	}
 	if info.Bot != "" {
 		if _, err := broker.ParseToken(info.Bot); err != nil {

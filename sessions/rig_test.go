@@ -287,7 +287,7 @@ func (w *worker) take() *job {
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		m, err := w.pull.Next(jetstream.FetchMaxWait(time.Second))
-		if errors.Is(err, nats.ErrTimeout) {
+		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) { // nothing yet, or no leader yet
 			continue
 		}
 		if err != nil {

@@ -83,18 +83,22 @@ func (s *space) open(ctx context.Context) (err error) {
 
 // subscribe listens to the logs, to workers and to services, and returns when all subscriptions stand.
 func (s *space) subscribe(ctx context.Context) error {
-	nc := s.conn.NATS()
-	for _, to := range []struct {
+	type listener struct {
 		subject broker.Subject
 		group   string
 		handle  nats.MsgHandler
-	}{
-		{broker.SessionLog("*").Live(), "", s.live},
+	}
+	all := []listener{
 		{broker.SessionTyping("*"), "", s.live},
 		{broker.SessionDeleted("*"), "", s.live},
 		{broker.SessionRun("*"), gateways, s.takeOutput},
 		{broker.SessionDo("*", "*"), gateways, s.serve},
-	} {
+	}
+	if s.hub.engine.Clustered() {
+		all = append(all, listener{broker.SessionLog("*").Live(), "", s.live})
+	}
+	nc := s.conn.NATS()
+	for _, to := range all {
 		sub, err := nc.QueueSubscribe(string(to.subject), to.group, to.handle)
 		if err != nil {
 			return err
@@ -149,9 +153,7 @@ func (s *space) live(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	s.mu.Lock()
-	w := s.watches[id]
-	s.mu.Unlock()
+	w := s.watched(id)
 	if w == nil {
 		return
 	}
@@ -163,6 +165,13 @@ func (s *space) live(m *nats.Msg) {
 	case "deleted":
 		w.lose(noSession(string(id)))
 	}
+}
+
+// watched returns the watch of a session that somebody here follows, or nil.
+func (s *space) watched(id broker.Token) *watch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watches[id]
 }
 
 // recheck is called when something may have been missed.

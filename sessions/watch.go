@@ -14,8 +14,8 @@ import (
 	"parley/internal/fault"
 )
 
-// watch is this node's view of one session, for all its followers here. It is fed with the live copies of the log, and
-// reads from the store what it has missed of them.
+// watch is this node's view of one session, for all its followers here. It is fed by the session's writer or, where that
+// may be on another node, with the live copies of the log; what it has missed it reads from the store.
 type watch struct {
 	space *space
 	id    broker.Token
@@ -177,7 +177,7 @@ func (w *watch) pass(e *Event, seq uint64) {
 	}
 }
 
-// live takes the copy of an event that was just stored.
+// live takes the copy of an event that was just stored. In a cluster that is on the disks of most nodes by then.
 func (w *watch) live(m *nats.Msg) {
 	e, err := decode(m.Data)
 	seq, numberErr := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
@@ -185,6 +185,11 @@ func (w *watch) live(m *nats.Msg) {
 		w.space.hub.log.Error("an event can't be read", "session", w.id, "err", err)
 		return
 	}
+	w.take(e, seq)
+}
+
+// take takes the newest event.
+func (w *watch) take(e *Event, seq uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.reading {

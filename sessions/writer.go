@@ -253,6 +253,11 @@ func (w *writer) append(e *Event, next *State) error {
 		return o.Err
 	}
 	w.fold.apply(e, o.Seq)
+	if !w.space.hub.engine.Clustered() { // nobody else writes here, and nobody is told before the disk has it
+		if watch := w.space.watched(w.id); watch != nil {
+			watch.take(e, o.Seq)
+		}
+	}
 	if w.recent != nil && e.isMessage() {
 		w.recent = appendLine(w.recent, e)
 	}
