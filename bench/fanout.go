@@ -12,6 +12,7 @@ type Fanout struct {
 	Subscribers int
 	Size        int     // of the content, in bytes
 	Rate        float64 // messages a second. Zero means as fast as Window allows.
+	Half        bool    // half of what Window allows, which is measured first, as long as the warm-up lasts
 	Window      int     // messages that not all subscribers have yet
 }
 
@@ -21,10 +22,18 @@ func (c Fanout) Run(ctx context.Context, s *Session) (*Result, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	return f.run(ctx, s, &Result{
-		Scenario: "fanout", Unit: "delivery",
-		Setting: fmt.Sprintf("1 publisher to %s, %d bytes, %s", plural(uint64(c.Subscribers), "subscriber"), c.Size, f.speed()),
-	})
+	r := &Result{Scenario: "fanout", Unit: "delivery"}
+	switch {
+	case c.Half && (c.Rate > 0 || c.Subscribers < 1 || s.Warmup <= 0):
+		return nil, fault.New(fault.Usage, "Half of the full rate is measured in a warm-up, with a subscriber, and is no other rate.")
+	case c.Half:
+		f.half = true
+	}
+	r, err := f.run(ctx, s, r)
+	if r != nil {
+		r.Setting = fmt.Sprintf("1 publisher to %s, %d bytes, %s", plural(uint64(c.Subscribers), "subscriber"), c.Size, f.speed())
+	}
+	return r, err
 }
 
 // check refuses what makes no sense.
@@ -50,6 +59,9 @@ const maxSize = 65_000
 
 // speed says how fast the flow is, in words.
 func (f *flow) speed() string {
+	if f.half {
+		return fmt.Sprintf("half of full rate (%.0f messages/s)", f.rate)
+	}
 	if f.rate > 0 {
 		return fmt.Sprintf("%g messages/s", f.rate)
 	}

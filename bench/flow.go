@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"parley/internal/fault"
 )
 
 // flow is messages in streams from publishers to subscribers, at a rate or as fast as a window allows.
@@ -18,12 +20,14 @@ type flow struct {
 	rate        float64 // messages a second in all streams together. Zero means as fast as the window allows.
 	window      int     // messages of a stream that are not delivered to all subscribers or, without any, not acknowledged
 	burst       int     // messages that are sent at once at least, when the window has room
+	half        bool    // find out what the window allows, then go on at half that rate
 
 	session *Session
 	all     []*stream
 	senders []*publisher
 	takers  []*subscriber
 
+	paced     atomic.Bool // rate says how fast it is, not the window
 	latency   latencies
 	sent      atomic.Uint64
 	acked     atomic.Uint64
@@ -48,6 +52,7 @@ type stream struct {
 // build makes the streams and who takes part in them.
 func (f *flow) build(s *Session) error {
 	f.session = s
+	f.paced.Store(f.rate > 0)
 	if f.publishers <= 0 || f.publishers > f.streams {
 		f.publishers = f.streams
 	}
@@ -56,7 +61,7 @@ func (f *flow) build(s *Session) error {
 		acks = f.window
 	}
 	for i := range f.publishers {
-		token, err := s.token(fmt.Sprintf("pub-%d", i))
+		token, err := s.tenants[i%len(s.tenants)].token(fmt.Sprintf("pub-%d", i))
 		if err != nil {
 			return err
 		}
@@ -70,7 +75,7 @@ func (f *flow) build(s *Session) error {
 		f.all = append(f.all, st)
 	}
 	for i := range f.streams*f.subscribers + f.spread {
-		token, err := s.token(fmt.Sprintf("sub-%d", i))
+		token, err := s.tenants[i%len(s.tenants)].token(fmt.Sprintf("sub-%d", i))
 		if err != nil {
 			return err
 		}
@@ -81,7 +86,9 @@ func (f *flow) build(s *Session) error {
 
 // connectSenders opens the publishers' connections.
 func (f *flow) connectSenders(ctx context.Context) error {
+	said := f.session.counting("connecting publishers", len(f.senders))
 	return inParallel(ctx, len(f.senders), dialing, func(ctx context.Context, i int) error {
+		defer said()
 		p := f.senders[i]
 		var err error
 		p.link, err = f.session.open(ctx, p, p.token, "")
@@ -94,7 +101,9 @@ func (f *flow) connectSenders(ctx context.Context) error {
 
 // connectTakers opens the subscribers' connections and notes how long each took.
 func (f *flow) connectTakers(ctx context.Context) error {
+	said := f.session.counting("connecting subscribers", len(f.takers))
 	return inParallel(ctx, len(f.takers), dialing, func(ctx context.Context, i int) error {
+		defer said()
 		t := f.takers[i]
 		began := time.Now()
 		var err error
@@ -114,25 +123,70 @@ const dialing = 64
 
 // measure runs the flow and fills in what happened between the warm-up and the end.
 func (f *flow) measure(ctx context.Context, r *Result) error {
-	sending, stop := context.WithCancel(ctx)
-	defer stop()
-	var running sync.WaitGroup
-	if f.rate > 0 {
-		running.Go(func() { f.pace(sending) })
-	} else {
-		for _, p := range f.senders {
-			running.Go(func() { p.pump(sending) })
+	if f.half {
+		if err := f.findHalf(ctx); err != nil {
+			return err
 		}
 	}
-	from, to, units, err := f.watch(ctx)
-	stop()
-	running.Wait()
+	var from, to reading
+	var units uint64
+	err := f.sending(ctx, func() (err error) {
+		from, to, units, err = f.watch(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	r.fill(from, to, units)
 	r.Latency = f.latency.summary()
 	return f.drain(ctx, f.arrived)
+}
+
+// sending has messages sent while do runs.
+func (f *flow) sending(ctx context.Context, do func() error) error {
+	sending, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer func() {
+		stop()
+		running.Wait()
+	}()
+	if f.paced.Load() {
+		running.Go(func() { f.pace(sending) })
+		return do()
+	}
+	for _, p := range f.senders {
+		running.Go(func() { p.pump(sending) })
+	}
+	return do()
+}
+
+// findHalf measures the full rate, and sets the flow's rate to half of it. The first half of the time does not count: a
+// broker and a generator that have just connected are slower.
+func (f *flow) findHalf(ctx context.Context) error {
+	rate := 0.0
+	err := f.sending(ctx, func() error {
+		if err := f.sit(ctx, "full rate, to find half of it", f.session.Warmup/2); err != nil {
+			return err
+		}
+		before, began := f.units(), time.Now()
+		if err := f.sit(ctx, "full rate, to find half of it", f.session.Warmup/2); err != nil {
+			return err
+		}
+		rate = float64(f.units()-before) / time.Since(began).Seconds() / float64(f.subscribers) / 2
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if rate == 0 {
+		return fault.New(fault.Unavailable, "Nothing was delivered at full rate, so that there is no half of it.")
+	}
+	if err := f.drain(ctx, f.arrived); err != nil {
+		return err
+	}
+	f.rate = rate
+	f.paced.Store(true)
+	return nil
 }
 
 // watch waits until the time that counts is over.

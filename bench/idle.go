@@ -49,8 +49,12 @@ func (c Idle) Run(ctx context.Context, s *Session) (*Result, error) {
 	}
 	r.fill(before, after, uint64(c.Connections))
 	r.Latency = f.latency.summary()
-	if err := c.settle(ctx, s, r, before); err != nil {
+	more, err := s.settle(ctx, r.Broker, before)
+	if err != nil {
 		return nil, err
+	}
+	if r.Broker != nil {
+		r.Broker.PerConn = more / float64(c.Connections)
 	}
 	if err := f.tell(ctx, 1); err != nil {
 		return nil, err
@@ -91,25 +95,4 @@ func (f *flow) tell(ctx context.Context, messages int) error {
 
 func lostPublisher(err error) error {
 	return fault.Wrap(fault.Unavailable, err, "The broker closed the publisher's connection.")
-}
-
-// settle leaves the connections alone and takes the least memory that the broker held meanwhile: what it has taken for
-// the handshakes goes back to the system little by little.
-func (c Idle) settle(ctx context.Context, s *Session, r *Result, before reading) error {
-	if r.Broker == nil {
-		return nil
-	}
-	for end := time.Now().Add(s.Settle); time.Now().Before(end); {
-		s.Progress(fmt.Sprintf("leaving them alone: %.1f MiB", float64(r.Broker.RSS)/(1<<20)))
-		if !pause(ctx, min(time.Second, time.Until(end))) {
-			return ctx.Err()
-		}
-		now, err := s.read(ctx)
-		if err != nil {
-			return err
-		}
-		r.Broker.RSS = min(r.Broker.RSS, now.broker.RSS)
-	}
-	r.Broker.PerConn = (float64(r.Broker.RSS) - float64(before.broker.RSS)) / float64(c.Connections)
-	return nil
 }

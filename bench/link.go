@@ -45,14 +45,14 @@ const dialWithin = 30 * time.Second
 // open opens a connection with a token, and further parameters of the query as they stand in a URL. Its messages go to
 // the receiver from a goroutine of the link's own, which ends at close.
 func (s *Session) open(ctx context.Context, to receiver, token, more string) (*link, error) {
-	conn, err := s.dial(ctx)
+	conn, at, err := s.dial(ctx)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "A connection to %s failed: %s.", s.address, err).
+		return nil, fault.Wrap(fault.Unavailable, err, "A connection to %s failed: %s.", at.address, err).
 			WithFix("The address that clients use is given with --address HOST:PORT.")
 	}
 	l := &link{conn: conn, buffers: s.buffers, ready: make(chan struct{}), done: make(chan struct{})}
 	l.reader = reader{to: to, ready: sync.OnceFunc(func() { close(l.ready) }), pong: l.pong}
-	if err := l.handshake("token="+token+more, s.address); err != nil {
+	if err := l.handshake("token="+token+more, at.address); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -63,20 +63,6 @@ func (s *Session) open(ctx context.Context, to receiver, token, more string) (*l
 		}
 	}()
 	return l, nil
-}
-
-// dial connects. Only the first connection can be interrupted: that costs more than all the rest of a dial.
-func (s *Session) dial(ctx context.Context) (net.Conn, error) {
-	dialer := net.Dialer{KeepAlive: -1}
-	if s.reached.Load() {
-		return dialer.Dial("tcp", s.address)
-	}
-	dialer.Timeout = dialWithin
-	conn, err := dialer.DialContext(ctx, "tcp", s.address)
-	if err == nil {
-		s.reached.Store(true)
-	}
-	return conn, err
 }
 
 func (l *link) handshake(query, host string) error {

@@ -106,7 +106,9 @@ func (c Reconnect) begin(ctx context.Context, f *flow, back *recovery) error {
 // back reconnects everyone and waits until all have what they missed. Those who get nothing more for long are given up:
 // they show in the counts.
 func (c Reconnect) back(ctx context.Context, f *flow, back *recovery) error {
+	said := f.session.counting("reconnecting", len(f.takers))
 	err := inParallel(ctx, len(f.takers), c.Dialing, func(ctx context.Context, i int) error {
+		defer said()
 		t := f.takers[i]
 		t.began = max(1, f.session.micros())
 		var err error

@@ -42,17 +42,19 @@ func (c Counts) Exact() bool {
 		c.AckedTwice+c.Refused+c.Duplicated+c.Missing+c.Reordered+c.Foreign+c.Disconnects == 0
 }
 
+// Exact reports whether everything became of every message that should.
+func (r *Result) Exact() bool { return r.Counts.Exact() }
+
 // Write writes the result for people.
 func (r *Result) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", r.Scenario, r.Setting)
 	fmt.Fprintf(&b, "  rate      %s/s (%s in %.1f s)\n", plural(uint64(r.PerSecond), r.Unit), thousands(r.Units), r.Seconds)
 	if c := r.Broker; c != nil {
-		fmt.Fprintf(&b, "  broker    %.2f µs CPU for each %s, %.2f cores, %.0f MiB", c.CPUMicros, r.Unit, c.CPUCores, float64(c.RSS)/(1<<20))
-		if c.PerConn > 0 {
-			fmt.Fprintf(&b, ", %.1f KiB a connection", c.PerConn/1024)
+		fmt.Fprintf(&b, "  broker    %s\n", c.words(r.Unit))
+		for i, n := range c.Nodes {
+			fmt.Fprintf(&b, "    node %d  %.2f cores, %s\n", i+1, n.CPUCores, mebibytes(n.RSS))
 		}
-		b.WriteByte('\n')
 	}
 	if l := r.Latency; l != nil {
 		fmt.Fprintf(&b, "  latency   p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.1f ms\n", l.P50, l.P90, l.P99, l.Max)
@@ -64,6 +66,22 @@ func (r *Result) Write(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// words is what a unit has cost, and what came with each thing that was made.
+func (c *Cost) words(unit string) string {
+	s := fmt.Sprintf("%.2f µs CPU for each %s, %.2f cores, %s", c.CPUMicros, unit, c.CPUCores, mebibytes(c.RSS))
+	for _, each := range []struct {
+		bytes float64
+		thing string
+	}{{c.PerConn, "connection"}, {c.PerTenant, "tenant"}, {c.PerChannel, "channel"}} {
+		if each.bytes != 0 {
+			s += fmt.Sprintf(", %.1f KiB a %s", each.bytes/1024, each.thing)
+		}
+	}
+	return s
+}
+
+func mebibytes(n uint64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }
 
 func (c Counts) write(b *strings.Builder) {
 	fmt.Fprintf(b, "  messages  %s sent, %s acknowledged", thousands(c.Sent), thousands(c.Acknowledged))

@@ -36,7 +36,7 @@ func (s *subscriber) message(m marker, payload []byte) {
 	if s.began == 0 {
 		st.flow.latency.add(s.now - min(m.micros, s.now))
 	}
-	if st.flow.rate == 0 {
+	if !st.flow.paced.Load() {
 		s.rouse = st.received(m.number) || s.rouse
 	}
 }

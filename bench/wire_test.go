@@ -105,7 +105,7 @@ func TestReaderRefuses(t *testing.T) {
 // TestHotPathAllocatesNothing covers making, sending, receiving and counting a message.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	f := &flow{streams: 1, subscribers: 1, size: 128, window: 32, burst: 1}
-	if err := f.build(&Session{secret: []byte("secret")}); err != nil {
+	if err := f.build(&Session{tenants: []*tenant{{id: "bench-1", secret: []byte("secret")}}}); err != nil {
 		t.Fatal(err)
 	}
 	taker, sender, tmpl := f.takers[0], f.senders[0], newTemplate(0, "load.c0", 128)

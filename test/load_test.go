@@ -16,8 +16,11 @@ type load struct {
 	Scenario, Unit string
 	Units          uint64
 	Broker         *struct {
-		CPU float64 `json:"cpu_us_per_unit"`
-		RSS uint64  `json:"rss_bytes"`
+		CPU   float64 `json:"cpu_us_per_unit"`
+		RSS   uint64  `json:"rss_bytes"`
+		Nodes []struct {
+			RSS uint64 `json:"rss_bytes"`
+		}
 	}
 	Latency *struct {
 		P50 float64 `json:"p50_ms"`
@@ -39,6 +42,7 @@ func TestBench(t *testing.T) {
 	}{
 		{append([]string{"fanout", "--subscribers", "20"}, short...), "delivery", 20, 20},
 		{append([]string{"fanout", "--subscribers", "3", "--rate", "50", "--size", "1024"}, short...), "delivery", 3, 3},
+		{append([]string{"fanout", "--subscribers", "5", "--half"}, short...), "delivery", 5, 5},
 		{append([]string{"channels", "--channels", "10", "--in-flight", "40"}, short...), "delivery", 2, 2},
 		{append([]string{"channels", "--channels", "10", "--subscribers", "1", "--rate", "200"}, short...), "delivery", 1, 1},
 		{append([]string{"ack"}, short...), "ack", 0, 0},
@@ -82,6 +86,9 @@ func TestBenchForPeople(t *testing.T) {
 		{"fanout", "--size", "100000"},
 		{"fanout", "--window", "0"},
 		{"fanout", "--rate", "-1"},
+		{"fanout", "--half", "--rate", "10"},
+		{"fanout", "--half", "--warmup", "0s"},
+		{"ack", "--node", "http://127.0.0.1:1,/nowhere"},
 		{"fanout", "--subscribers", "-1"},
 		{"channels", "--channels", "0"},
 		{"ack", "--window", "100000"},
@@ -101,6 +108,29 @@ func TestBenchForPeople(t *testing.T) {
 	}
 	if list := server.MustCLI("tenant", "list"); strings.Contains(list, "bench-") {
 		t.Errorf("tenants are left:\n%s", list)
+	}
+}
+
+// TestBenchOfCluster: connections are spread over all nodes, and what they cost is the sum.
+func TestBenchOfCluster(t *testing.T) {
+	nodes := parley.StartCluster(t, 3)
+	out := nodes[0].MustCLI("bench", "channels", "--channels", "10", "--warmup", "100ms", "--duration", "500ms", "--quiet", "--json",
+		"--node", nodes[1].Data, "--node", nodes[2].AdminURL()+","+filepath.Join(nodes[2].Data, "admin.key"))
+	var got load
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	n := got.Counts
+	if n.Sent == 0 || n.Acknowledged != n.Sent || n.Delivered != 2*n.Sent || n.Duplicated+n.Missing+n.Reordered > 0 {
+		t.Errorf("the counts do not add up: %s", out)
+	}
+	if got.Broker == nil || len(got.Broker.Nodes) != 3 || got.Broker.Nodes[0].RSS+got.Broker.Nodes[1].RSS+got.Broker.Nodes[2].RSS != got.Broker.RSS {
+		t.Errorf("not all nodes count: %s", out)
+	}
+	for _, node := range nodes[1:] {
+		if text := node.MustCLI("bench", "ack", "--warmup", "0s", "--duration", "200ms", "--node", nodes[0].Data); !strings.Contains(text, "    node 2  ") {
+			t.Errorf("no node 2 in\n%s", text)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"parley/admin"
@@ -31,9 +33,11 @@ func (benchCmd) Help() string {
 type benchRun struct {
 	remote
 	asJSON
-	Address string `placeholder:"HOST:PORT" help:"Where clients connect. Defaults to the first address that the server names."`
-	Quiet   bool   `short:"q" help:"Show no progress."`
-	Threads int    `default:"1" help:"Threads that make the load. Defaults to 1, which leaves most to the server and is enough for it."`
+	Node    []string `sep:"none" placeholder:"NODE" help:"Another node of the server's cluster: its data directory on this machine, or the admin URL, with a comma and the file with its admin key when that differs. Connections are spread over all nodes, and what it costs is the sum. May be repeated."`
+	Address []string `sep:"none" placeholder:"HOST:PORT" help:"Where clients connect; may be repeated. Defaults to the first address that each node names."`
+	Keep    bool     `help:"Leave what was made for the run in place, to see what it costs after a restart."`
+	Quiet   bool     `short:"q" help:"Show no progress."`
+	Threads int      `default:"1" help:"Threads that make the load. Defaults to 1, which leaves most to the server and is enough for it."`
 }
 
 // benchTimes are of benchmarks that last.
@@ -50,8 +54,19 @@ func (cmd benchRun) run(c *console, times benchTimes, settle time.Duration, scen
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cmd.Threads))
 	show, wipe := c.progress(cmd.Quiet)
 	return cmd.with(c, func(client *admin.Client) error {
-		opts := bench.Options{Address: cmd.Address, Warmup: times.Warmup, Duration: times.Duration, Settle: settle, Progress: show}
-		result, err := bench.Run(c.ctx, client, opts, scenario)
+		nodes, err := cmd.nodes(c, client)
+		defer func() {
+			for _, node := range nodes[1:] {
+				node.Close()
+			}
+		}()
+		if err != nil {
+			return err
+		}
+		opts := bench.Options{
+			Addresses: cmd.Address, Warmup: times.Warmup, Duration: times.Duration, Settle: settle, Keep: cmd.Keep, Progress: show,
+		}
+		result, err := bench.Run(c.ctx, nodes, opts, scenario)
 		wipe()
 		if err != nil {
 			return err
@@ -61,11 +76,40 @@ func (cmd benchRun) run(c *console, times benchTimes, settle time.Duration, scen
 		} else {
 			err = result.Write(c.stdout)
 		}
-		if err == nil && !result.Counts.Exact() {
+		if err == nil && !result.Exact() {
 			err = fault.New(fault.Internal, "Not every message arrived exactly once and in order.")
 		}
 		return err
 	})
+}
+
+// nodes returns the first node and those that the flags name. The caller closes them, also when there is an error.
+func (cmd benchRun) nodes(c *console, first *admin.Client) (all []*admin.Client, err error) {
+	all = append(all, first)
+	for _, name := range cmd.Node {
+		var node *admin.Client
+		if url, keyFile, _ := strings.Cut(name, ","); strings.Contains(url, "://") {
+			at := cmd.remote
+			at.Server, at.AdminKeyFile = url, cmp.Or(keyFile, at.AdminKeyFile)
+			node, err = at.client(c)
+		} else {
+			node, err = nodeOf(name)
+		}
+		if err != nil {
+			return all, err
+		}
+		all = append(all, node)
+	}
+	return all, nil
+}
+
+// nodeOf connects to the server that runs on a data directory.
+func nodeOf(dataDir string) (*admin.Client, error) {
+	url, key, err := admin.Find(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	return admin.NewClient(url, key)
 }
 
 // progress returns how to say what is going on, and how to take it back: on a terminal it is one line.
