@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -12,20 +13,23 @@ import (
 
 // flow is messages in streams from publishers to subscribers, at a rate or as fast as a window allows.
 type flow struct {
-	streams     int
-	subscribers int     // of each stream
-	spread      int     // further subscribers, which are spread over the streams
-	publishers  int     // connections that share the streams. Zero means one a stream.
-	size        int     // of the content, in bytes
-	rate        float64 // messages a second in all streams together. Zero means as fast as the window allows.
-	window      int     // messages of a stream that are not delivered to all subscribers or, without any, not acknowledged
-	burst       int     // messages that are sent at once at least, when the window has room
-	half        bool    // find out what the window allows, then go on at half that rate
+	streams        int
+	subscribers    int     // of each stream
+	spread         int     // further subscribers, which are spread over the streams
+	publishers     int     // connections that share the streams. Zero means one a stream.
+	size           int     // of the content, in bytes
+	rate           float64 // messages a second in all streams together. Zero means as fast as the window allows.
+	window         int     // messages of a stream that are not delivered to all subscribers or, without any, not acknowledged
+	burst          int     // messages that are sent at once at least, when the window has room
+	unacknowledged int     // messages of a stream at most, when deliveries do not bound them. Zero means ledgerSize.
+	half           bool    // find out what the window allows, then go on at half that rate
+	dialing        int     // publishers that connect at a time. Zero means the package's own number.
 
 	session *Session
 	all     []*stream
 	senders []*publisher
 	takers  []*subscriber
+	bundles []*bundle // connections of the takers that have none of their own
 
 	paced     atomic.Bool // rate says how fast it is, not the window
 	latency   latencies
@@ -56,7 +60,7 @@ func (f *flow) build(s *Session) error {
 	if f.publishers <= 0 || f.publishers > f.streams {
 		f.publishers = f.streams
 	}
-	acks := ledgerSize
+	acks := cmp.Or(f.unacknowledged, ledgerSize)
 	if f.subscribers == 0 && f.spread == 0 && f.rate == 0 {
 		acks = f.window
 	}
@@ -87,7 +91,7 @@ func (f *flow) build(s *Session) error {
 // connectSenders opens the publishers' connections.
 func (f *flow) connectSenders(ctx context.Context) error {
 	said := f.session.counting("connecting publishers", len(f.senders))
-	return inParallel(ctx, len(f.senders), dialing, func(ctx context.Context, i int) error {
+	return inParallel(ctx, len(f.senders), cmp.Or(f.dialing, dialing), func(ctx context.Context, i int) error {
 		defer said()
 		p := f.senders[i]
 		var err error
@@ -169,8 +173,13 @@ func (f *flow) findHalf(ctx context.Context) error {
 			return err
 		}
 		before, began := f.units(), time.Now()
-		if err := f.sit(ctx, "full rate, to find half of it", f.session.Warmup/2); err != nil {
-			return err
+		for {
+			if err := f.sit(ctx, "full rate, to find half of it", f.session.Warmup/2); err != nil {
+				return err
+			}
+			if f.units() > before || time.Since(began) > stallAfter { // a busy machine may take longer than a short warm-up
+				break
+			}
 		}
 		rate = float64(f.units()-before) / time.Since(began).Seconds() / float64(f.subscribers) / 2
 		return nil
@@ -271,6 +280,9 @@ func (f *flow) arrived() bool {
 func (f *flow) close() {
 	for _, t := range f.takers {
 		f.end(t.link)
+	}
+	for _, b := range f.bundles {
+		f.end(b.link)
 	}
 	for _, p := range f.senders {
 		f.end(p.link)

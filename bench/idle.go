@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"parley/internal/fault"
 )
@@ -56,7 +55,7 @@ func (c Idle) Run(ctx context.Context, s *Session) (*Result, error) {
 	if r.Broker != nil {
 		r.Broker.PerConn = more / float64(c.Connections)
 	}
-	if err := f.tell(ctx, 1); err != nil {
+	if err := f.tell(ctx, f.all, 1); err != nil {
 		return nil, err
 	}
 	return r, f.drain(ctx, f.arrived)
@@ -64,35 +63,3 @@ func (c Idle) Run(ctx context.Context, s *Session) (*Result, error) {
 
 // smallSize is the content of messages that are there to be counted only.
 const smallSize = 64
-
-// tell publishes a number of messages to each stream.
-func (f *flow) tell(ctx context.Context, messages int) error {
-	for range messages {
-		for _, s := range f.all {
-			for s.ledger.room() == 0 {
-				if err := s.sender.flush(); err != nil {
-					return lostPublisher(err)
-				}
-				if !pause(ctx, time.Millisecond) {
-					return ctx.Err()
-				}
-			}
-			s.sender.add(s, time.Now())
-			if len(s.sender.batch) > bufferBytes/4 {
-				if err := s.sender.flush(); err != nil {
-					return lostPublisher(err)
-				}
-			}
-		}
-	}
-	for _, p := range f.senders {
-		if err := p.flush(); err != nil {
-			return lostPublisher(err)
-		}
-	}
-	return nil
-}
-
-func lostPublisher(err error) error {
-	return fault.Wrap(fault.Unavailable, err, "The broker closed the publisher's connection.")
-}

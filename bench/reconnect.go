@@ -58,7 +58,7 @@ func (c Reconnect) Run(ctx context.Context, s *Session) (_ *Result, err error) {
 	for _, t := range f.takers {
 		t.link.cut()
 	}
-	if err := f.tell(ctx, c.Missed); err != nil {
+	if err := f.tell(ctx, f.all, c.Missed); err != nil {
 		return nil, err
 	}
 	if err := f.drain(ctx, func() bool { return f.acked.Load() == f.sent.Load() }); err != nil {
@@ -97,7 +97,7 @@ func (c Reconnect) begin(ctx context.Context, f *flow, back *recovery) error {
 	if err := f.greetTakers(ctx); err != nil {
 		return err
 	}
-	if err := f.tell(ctx, 1); err != nil {
+	if err := f.tell(ctx, f.all, 1); err != nil {
 		return err
 	}
 	return f.drain(ctx, f.arrived)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -17,6 +18,7 @@ type Result struct {
 	Broker    *Cost    `json:"broker,omitempty"`  // absent when the broker's system does not say
 	Latency   *Latency `json:"latency,omitempty"` // from sending to receiving, on this machine's clock
 	Load      *Load    `json:"load,omitempty"`    // absent where the system does not say
+	Parts     []Part   `json:"parts,omitempty"`   // what was measured besides
 	Counts    Counts   `json:"counts"`
 }
 
@@ -42,9 +44,6 @@ func (c Counts) Exact() bool {
 		c.AckedTwice+c.Refused+c.Duplicated+c.Missing+c.Reordered+c.Foreign+c.Disconnects == 0
 }
 
-// Exact reports whether everything became of every message that should.
-func (r *Result) Exact() bool { return r.Counts.Exact() }
-
 // Write writes the result for people.
 func (r *Result) Write(w io.Writer) error {
 	var b strings.Builder
@@ -59,12 +58,25 @@ func (r *Result) Write(w io.Writer) error {
 	if l := r.Latency; l != nil {
 		fmt.Fprintf(&b, "  latency   p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.1f ms\n", l.P50, l.P90, l.P99, l.Max)
 	}
+	for _, p := range r.Parts {
+		p.write(&b)
+	}
 	r.Counts.write(&b)
 	if l := r.Load; l != nil {
 		fmt.Fprintf(&b, "  machine   %.2f cores for this generator, %.2f for others\n", l.Generator, l.Others)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// plus is both together.
+func (c Counts) plus(d Counts) Counts {
+	return Counts{
+		Sent: c.Sent + d.Sent, Acknowledged: c.Acknowledged + d.Acknowledged, AckedTwice: c.AckedTwice + d.AckedTwice, Refused: c.Refused + d.Refused,
+		Expected: c.Expected + d.Expected, Delivered: c.Delivered + d.Delivered, Duplicated: c.Duplicated + d.Duplicated, Missing: c.Missing + d.Missing,
+		Reordered: c.Reordered + d.Reordered, Foreign: c.Foreign + d.Foreign, Disconnects: c.Disconnects + d.Disconnects,
+		Reason: cmp.Or(c.Reason, d.Reason),
+	}
 }
 
 // words is what a unit has cost, and what came with each thing that was made.

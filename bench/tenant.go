@@ -55,24 +55,32 @@ func (s *Session) makeTenant(ctx context.Context) error {
 	if _, _, err := s.nodes[0].AddKey(ctx, t.id, admin.NewKey{Kid: keyID, Alg: tenants.HS256, Secret: t.secret}); err != nil {
 		return err
 	}
-	for _, node := range s.nodes[1:] {
-		if err := awaitKey(ctx, node, t.id); err != nil {
+	if len(s.nodes) == 1 {
+		return nil
+	}
+	token, err := t.token("nobody")
+	if err != nil {
+		return err
+	}
+	for _, node := range s.nodes {
+		if err := awaitToken(ctx, node, token); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// awaitKey waits until a node of a cluster knows what another one was told.
-func awaitKey(ctx context.Context, node *admin.Client, id string) error {
+// awaitToken waits until a node of a cluster takes the tokens of a tenant that another one has made.
+func awaitToken(ctx context.Context, node *admin.Client, token string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
 	for {
-		if keys, err := node.Keys(ctx, id); err == nil && len(keys) > 0 {
+		report, err := node.InspectToken(ctx, token)
+		if err == nil && report.Valid {
 			return nil
 		}
 		if !pause(ctx, 10*time.Millisecond) {
-			return fault.New(fault.Unavailable, "A node does not know the tenant %s that another one has made.", id).
+			return fault.Wrap(fault.Unavailable, err, "A node does not know the tenant that another one has made: %s", report.Message).
 				WithFix("All nodes have to be of one cluster.")
 		}
 	}

@@ -51,6 +51,9 @@ func TestBench(t *testing.T) {
 		{append([]string{"tokens", "--streams", "10", "--publishers", "1"}, short...), "token", 1, 1},
 		{[]string{"idle", "--connections", "40", "--channels", "7", "--settle", "100ms"}, "connection", 0, 40},
 		{[]string{"reconnect", "--connections", "40", "--channels", "7", "--missed", "5"}, "connection", 0, 40 * 6},
+		{append([]string{"tenants", "--tenants", "5", "--rate", "200", "--settle", "0s"}, short...), "ack", 0, 0},
+		{append([]string{"channels", "--channels", "30", "--connections", "3", "--rate", "200", "--settle", "0s"}, short...), "delivery", 0, 2*31 + 30*20},
+		{[]string{"stored", "--messages", "1000", "--channels", "5", "--looks", "20"}, "message", 0, 20 * (50 + 50 + 100 + 100)},
 	} {
 		t.Run(strings.Join(c.args[:min(len(c.args), 3)], " "), func(t *testing.T) {
 			out := server.MustCLI(append(append([]string{"bench"}, c.args...), "--quiet", "--json")...)
@@ -96,6 +99,11 @@ func TestBenchForPeople(t *testing.T) {
 		{"ack", "--duration", "-1s"},
 		{"idle", "--connections", "0"},
 		{"reconnect", "--missed", "0"},
+		{"tenants", "--rate", "0"},
+		{"tenants", "--tenants", "0"},
+		{"channels", "--connections", "2", "--channels", "10"},
+		{"channels", "--connections", "1", "--channels", "2000", "--subscribers", "1", "--rate", "10"},
+		{"stored", "--messages", "99", "--channels", "1"},
 		{"ack", "--threads", "0"},
 		{"ack", "--address", "nowhere"},
 	} {

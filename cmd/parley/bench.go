@@ -19,6 +19,8 @@ type benchCmd struct {
 	Idle      benchIdleCmd      `cmd:"" help:"Connections that say nothing: what a connect costs, and what one holds."`
 	Tokens    benchTokensCmd    `cmd:"" help:"Many streams of small messages, as answers of language models come."`
 	Reconnect benchReconnectCmd `cmd:"" help:"Connections that are cut at once and come back for what they missed."`
+	Tenants   benchTenantsCmd   `cmd:"" help:"Many tenants with an agent each: what a tenant costs."`
+	Stored    benchStoredCmd    `cmd:"" help:"Looks into channels that hold many messages: history, and what was missed."`
 }
 
 // Help says what a benchmark does to the server.
@@ -76,7 +78,7 @@ func (cmd benchRun) run(c *console, times benchTimes, settle time.Duration, scen
 		} else {
 			err = result.Write(c.stdout)
 		}
-		if err == nil && !result.Exact() {
+		if err == nil && !result.Counts.Exact() {
 			err = fault.New(fault.Internal, "Not every message arrived exactly once and in order.")
 		}
 		return err

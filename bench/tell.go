@@ -1,0 +1,46 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/internal/fault"
+)
+
+// tell publishes a number of messages to each of the streams, as fast as they are acknowledged.
+func (f *flow) tell(ctx context.Context, streams []*stream, messages int) error {
+	told := time.Now()
+	flush := func(p *publisher) error {
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			f.session.Progress(fmt.Sprintf("publishing: %s sent, %s acknowledged", thousands(f.sent.Load()), thousands(f.acked.Load())))
+		}
+		if err := p.flush(); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "The broker closed the publisher's connection.")
+		}
+		return ctx.Err()
+	}
+	for range messages {
+		for _, s := range streams {
+			for s.ledger.room() == 0 {
+				if err := flush(s.sender); err != nil {
+					return err
+				}
+				pause(ctx, time.Millisecond)
+			}
+			s.sender.add(s, time.Now())
+			if len(s.sender.batch) > bufferBytes/4 {
+				if err := flush(s.sender); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, p := range f.senders {
+		if err := flush(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
