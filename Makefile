@@ -14,6 +14,8 @@ BENCH ?= .
 BENCHTIME ?= 1s
 ROUNDS ?= 3
 LOAD ?=
+TOLERANCE ?= 0.3
+CURVE ?=
 
 .PHONY: help
 help: ## Show this list
@@ -67,10 +69,22 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: bench
-bench: build ## Measure the broker beside a bare program, ROUNDS (3) times; LOAD picks loads by name
+bench: bench-programs ## Measure the broker beside a bare program in ROUNDS (3), into docs/performance.md; LOAD picks loads and only prints
+	bin/rounds measure -rounds $(ROUNDS) -only '$(LOAD)'
+
+.PHONY: bench-check
+bench-check: ROUNDS = 2
+bench-check: bench-programs ## Measure shortly and fail when a ratio is worse than recorded (status 1), or the machine too busy to tell (3)
+	bin/rounds check -rounds $(ROUNDS) -only '$(LOAD)' -tolerance $(TOLERANCE)
+
+.PHONY: growth
+growth: bench-programs ## Measure how cost grows with subscribers, tenants, channels and messages, into docs/scaling.md; CURVE picks one and only prints
+	bin/rounds growth -only '$(CURVE)'
+
+.PHONY: bench-programs
+bench-programs: build
 	CGO_ENABLED=0 go build -trimpath -o bin/limit ./bench/limit
-	go build -o bin/rounds ./bench/rounds
-	bin/rounds -rounds $(ROUNDS) -only '$(LOAD)' | tee bin/bench.md
+	CGO_ENABLED=0 go build -trimpath -o bin/rounds ./bench/rounds
 
 .PHONY: microbench
 microbench: ## Run the Go benchmarks that match BENCH (all)

@@ -18,22 +18,35 @@ import (
 	"parley/internal/usage"
 )
 
-// outcome is what one run has found: the part of a bench.Result that the table needs.
+// outcome is what one run has found: the part of a bench.Result that the records need.
 type outcome struct {
 	Unit      string  `json:"unit"`
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"per_second"`
 	Broker    struct {
-		CPU     float64 `json:"cpu_us_per_unit"`
-		PerConn float64 `json:"rss_per_conn"`
+		CPU        float64 `json:"cpu_us_per_unit"`
+		RSS        float64 `json:"rss_bytes"`
+		PerConn    float64 `json:"rss_per_conn,omitzero"`
+		PerTenant  float64 `json:"rss_per_tenant,omitzero"`
+		PerChannel float64 `json:"rss_per_channel,omitzero"`
 	} `json:"broker"`
-	Latency struct {
-		P50 float64 `json:"p50_ms"`
-		P99 float64 `json:"p99_ms"`
-	} `json:"latency"`
-	Load struct {
+	Latency latency `json:"latency"`
+	Load    struct {
 		Others float64 `json:"others_cores"`
 	} `json:"load"`
+	Parts []part `json:"parts,omitempty"`
+}
+
+// part is what was measured besides.
+type part struct {
+	Name    string  `json:"name"`
+	CPU     float64 `json:"cpu_us_per_unit"`
+	Latency latency `json:"latency"`
+}
+
+type latency struct {
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
 }
 
 // server is a program that is measured.
@@ -42,13 +55,18 @@ type server struct{ kind, binary string }
 // rest is how long the machine is left alone before a run.
 const rest = time.Second
 
-// measure runs a load against a fresh server.
-func (s server) measure(ctx context.Context, generator string, l load) (o outcome, err error) {
+// measure runs `parley bench` with some arguments against a fresh server.
+func (s server) measure(ctx context.Context, generator string, args []string) (o outcome, err error) {
 	dir, err := os.MkdirTemp("", "rounds-")
 	if err != nil {
 		return o, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return s.load(ctx, dir, generator, args)
+}
+
+// load starts the server on a directory, runs `parley bench` and stops the server.
+func (s server) load(ctx context.Context, dir, generator string, args []string) (o outcome, err error) {
 	env, stop, err := s.start(ctx, dir)
 	if err != nil {
 		return o, err
@@ -57,7 +75,7 @@ func (s server) measure(ctx context.Context, generator string, l load) (o outcom
 	if err := awaitCalm(ctx); err != nil {
 		return o, err
 	}
-	args := append([]string{"bench"}, l.args...)
+	args = append([]string{"bench"}, args...)
 	cmd := exec.CommandContext(ctx, generator, append(args, "--quiet", "--json")...) //nolint:gosec // G204: the caller names the programs
 	cmd.Env, cmd.Stderr = append(os.Environ(), env...), os.Stderr
 	out, err := cmd.Output()
@@ -105,8 +123,8 @@ func (s server) start(ctx context.Context, dir string) (env []string, stop func(
 	return []string{"PARLEY_DATA=" + dir}, stop, nil
 }
 
-// patience is how long a server may take to be ready.
-const patience = 30 * time.Second
+// patience is how long a server may take to be ready. One with thousands of tenants takes its time.
+const patience = 3 * time.Minute
 
 func awaitReady(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)

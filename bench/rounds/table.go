@@ -2,89 +2,65 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
+
+	"parley/internal/chart"
 )
 
-// writeTable writes the medians of all loads. calm bounds what other processes may have taken in a run that counts.
-func writeTable(w io.Writer, measured []load, results map[string][]outcome, calm float64, about string) error {
+// table is the record for docs/performance.md.
+func (r record) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s. Server CPU, medians (least to most).\n\n", about)
-	b.WriteString("| load | CPU | rate | p50 / p99 | more | bare program | ratio |\n|---|---|---|---|---|---|---|\n")
-	disturbed, others := 0, []outcome{}
-	for _, l := range measured {
-		own, d := quiet(results[l.name+"/parley"], calm)
-		bare, e := quiet(results[l.name+"/limit"], calm)
-		disturbed += d + e
-		others = append(append(others, own...), bare...)
-		b.WriteString(row(l, own, bare))
-	}
-	if disturbed > 0 {
-		fmt.Fprintf(&b, "\nOther processes disturbed %d runs; where a load had calm ones, only those count. In those that count they took %.1f cores at the median.\n",
-			disturbed, median(others, func(o outcome) float64 { return o.Load.Others }))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// quiet returns the runs that were not disturbed, or all if there is none, and how many were.
-func quiet(all []outcome, calm float64) (kept []outcome, disturbed int) {
-	for _, o := range all {
-		if o.Load.Others <= calm {
-			kept = append(kept, o)
+	fmt.Fprintf(&b, "%s, %s, %s. CPU of the broker, medians (least to most); the ratio is that to the bare program in the same round.\n\n",
+		r.Machine, r.Date, plural(r.Rounds, "round"))
+	b.WriteString("| load | CPU | aim | rate | p50, p99 | bare program | ratio |\n|---|---|---|---|---|---|---|\n")
+	disturbed, restless := 0, 0
+	for _, e := range r.Loads {
+		b.WriteString(e.row())
+		if e.Calm {
+			disturbed += e.Disturbed
+		} else {
+			restless++
 		}
 	}
-	if disturbed = len(all) - len(kept); len(kept) == 0 {
-		kept = all
+	b.WriteString("\nThe bare program stores nothing: of the last load it does the connects alone.\n")
+	if disturbed > 0 {
+		fmt.Fprintf(&b, "Other processes took part of the machine in %s, which are left out.\n", plural(disturbed, "round of a load", "rounds of loads"))
 	}
-	return kept, disturbed
+	if restless > 0 {
+		fmt.Fprintf(&b, "**Of %s no round was undisturbed, so that all count: take these figures for rough ones.**\n", plural(restless, "load"))
+	}
+	return b.String()
 }
 
-func row(l load, own, bare []outcome) string {
-	if len(own) == 0 {
-		return ""
+func (e entry) row() string {
+	more := ""
+	if e.PerConn > 0 {
+		more = fmt.Sprintf("; %s KiB each", short(e.PerConn/1024))
 	}
-	cpu := func(o outcome) float64 { return o.Broker.CPU }
-	more, reference, ratio := "", "–", "–"
-	if memory := median(own, func(o outcome) float64 { return o.Broker.PerConn }); memory > 0 {
-		more = fmt.Sprintf("%.1f KiB each", memory/1024)
+	if strings.HasPrefix(e.Aim, "all in ") {
+		more = fmt.Sprintf("; all in %.2f s", e.Seconds)
 	}
-	if l.durable {
-		more = fmt.Sprintf("all back in %.2f s", median(own, func(o outcome) float64 { return o.Seconds }))
-	}
-	if len(bare) > 0 {
-		reference = fmt.Sprintf("%s µs, %s/s", short(median(bare, cpu)), count(median(bare, func(o outcome) float64 { return o.PerSecond })))
-		ratio = fmt.Sprintf("%.1f", median(own, cpu)/median(bare, cpu))
-	}
-	low, high := cpu(slices.MinFunc(own, byCPU)), cpu(slices.MaxFunc(own, byCPU))
-	return fmt.Sprintf("| %s | **%s µs** each %s (%s–%s) | %s/s | %s / %s ms | %s | %s | %s |\n",
-		l.name, short(median(own, cpu)), own[0].Unit, short(low), short(high),
-		count(median(own, func(o outcome) float64 { return o.PerSecond })),
-		short(median(own, func(o outcome) float64 { return o.Latency.P50 })), short(median(own, func(o outcome) float64 { return o.Latency.P99 })),
-		more, reference, ratio)
+	return fmt.Sprintf("| %s | **%s µs** %s (%s–%s) | %s | %s/s%s | %s, %s ms | %s µs, %s/s | %s |\n",
+		e.Load, short(e.CPU), one(e.Unit), short(e.Least), short(e.Most), e.Aim, chart.Number(e.PerSecond), more,
+		short(e.P50), short(e.P99), short(e.BareCPU), chart.Number(e.BareRate), short(e.Ratio))
 }
 
-func byCPU(a, b outcome) int {
-	if a.Broker.CPU < b.Broker.CPU {
-		return -1
+// one is a unit with its article.
+func one(unit string) string {
+	if unit != "" && strings.ContainsRune("aeiou", rune(unit[0])) {
+		return "an " + unit
 	}
-	return 1
+	return "a " + unit
 }
 
-func median(all []outcome, of func(outcome) float64) float64 {
-	values := make([]float64, len(all))
-	for i, o := range all {
-		values[i] = of(o)
+// plural is a number of things in words.
+func plural(n int, one string, many ...string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	slices.Sort(values)
-	n := len(values)
-	if n == 0 {
-		return 0
-	}
-	return (values[(n-1)/2] + values[n/2]) / 2
+	return fmt.Sprintf("%d %s", n, append(many, one+"s")[0])
 }
 
 // short is a number with as many digits as say something.
@@ -99,17 +75,17 @@ func short(v float64) string {
 	}
 }
 
-func count(v float64) string {
-	switch {
-	case v >= 1e6:
-		return fmt.Sprintf("%.2f M", v/1e6)
-	case v >= 1e4:
-		return fmt.Sprintf("%.0f k", v/1e3)
-	case v >= 1e3:
-		return fmt.Sprintf("%.1f k", v/1e3)
-	default:
-		return fmt.Sprintf("%.0f", v)
+// picture compares the CPU time of the record's loads.
+func (r record) picture() chart.Dots {
+	d := chart.Dots{
+		Title:  "CPU time for one operation",
+		Note:   fmt.Sprintf("Microseconds, logarithmic; less is better. %s, %s.", r.Machine, r.Date),
+		Series: []string{"Parley", "aim", "bare program"},
 	}
+	for _, e := range r.Loads {
+		d.Rows = append(d.Rows, chart.Row{Name: e.Load, Values: []float64{e.CPU, e.AimCPU, e.BareCPU}})
+	}
+	return d
 }
 
 // machine names what this runs on.

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"parley/internal/chart"
+)
+
+// column is one figure of a curve's table.
+type column struct {
+	title string
+	of    func(point) string
+}
+
+// microseconds, milliseconds and kibibytes are figures with their units; what is not known is a dash.
+func microseconds(v float64) string { return figure(v, "µs") }
+func milliseconds(v float64) string { return figure(v, "ms") }
+func kibibytes(v float64) string    { return figure(v/1024, "KiB") }
+func mebibytes(v float64) string    { return figure(v/(1<<20), "MiB") }
+func seconds(v float64) string      { return figure(v, "s") }
+
+func figure(v float64, unit string) string {
+	if v <= 0 {
+		return "–"
+	}
+	return short(v) + " " + unit
+}
+
+// Parts of an outcome by their place, as `parley bench` has them.
+const (
+	opening  = 0 // channels: a subscription and a message each
+	resuming = 1 // channels
+
+	making   = 0 // tenants
+	touching = 1 // tenants: a connection and a message each
+
+	newest     = 0 // messages
+	anywhere   = 1
+	fromStore  = 2
+	fromMemory = 3
+)
+
+func (p point) cpu() float64 { return p.Found.Broker.CPU }
+func (p point) rss() float64 { return p.Found.Broker.RSS }
+
+// part returns a part of what was found, which is empty when there is none.
+func (p point) part(i int) part {
+	if i >= len(p.Found.Parts) {
+		return part{}
+	}
+	return p.Found.Parts[i]
+}
+
+// started is the restart, which is empty when there was none.
+func (p point) started() restart {
+	if p.Restart == nil {
+		return restart{}
+	}
+	return *p.Restart
+}
+
+// columns are the tables' figures by the curve's name.
+func columns(curve string) []column {
+	look := func(i int) func(point) string {
+		return func(p point) string {
+			return milliseconds(p.part(i).Latency.P50) + ", " + microseconds(p.part(i).CPU)
+		}
+	}
+	start := []column{
+		{"start", func(p point) string { return seconds(p.started().Seconds) }},
+		{"memory after it", func(p point) string { return mebibytes(float64(p.started().RSS)) }},
+	}
+	switch curve {
+	case "subscribers":
+		return []column{
+			{"CPU a delivery", func(p point) string { return microseconds(p.cpu()) }},
+			{"deliveries", func(p point) string { return chart.Number(p.Found.PerSecond) + "/s" }},
+			{"p50, p99", func(p point) string {
+				return milliseconds(p.Found.Latency.P50) + ", " + milliseconds(p.Found.Latency.P99)
+			}},
+			{"memory", func(p point) string { return mebibytes(p.rss()) }},
+		}
+	case "tenants":
+		return append([]column{
+			{"CPU a message", func(p point) string { return microseconds(p.cpu()) }},
+			{"memory a tenant", func(p point) string { return kibibytes(p.Found.Broker.PerTenant) }},
+			{"CPU to make one", func(p point) string { return microseconds(p.part(making).CPU) }},
+			{"to its first ACK", func(p point) string { return microseconds(p.part(touching).CPU) }},
+		}, start...)
+	case "channels":
+		return append([]column{
+			{"CPU a message", func(p point) string { return microseconds(p.cpu()) }},
+			{"memory a channel", func(p point) string { return kibibytes(p.Found.Broker.PerChannel) }},
+			{"CPU to open one", func(p point) string { return microseconds(p.part(opening).CPU) }},
+			{"resume of 10: p50, CPU", look(resuming)},
+		}, start...)
+	default:
+		return append([]column{
+			{"CPU to store one", func(p point) string { return microseconds(p.cpu()) }},
+			{"newest 50: p50, CPU", look(newest)},
+			{"50 from anywhere", look(anywhere)},
+			{"resume of 100, store", look(fromStore)},
+			{"resume of 100, memory", look(fromMemory)},
+			{"memory", func(p point) string { return mebibytes(p.rss()) }},
+		}, start...)
+	}
+}
+
+// table is the tables of all curves for docs/scaling.md.
+func (g growth) table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s. One run a line, each on a fresh broker.\n", g.Machine, g.Date)
+	for _, c := range curves() {
+		if len(g.Curves[c.name]) == 0 {
+			continue
+		}
+		head, rule := "| "+c.name+" |", "|---|"
+		for _, col := range columns(c.name) {
+			head, rule = head+" "+col.title+" |", rule+"---|"
+		}
+		fmt.Fprintf(&b, "\n%s\n%s\n", head, rule)
+		for _, p := range g.Curves[c.name] {
+			fmt.Fprintf(&b, "| %s |", chart.Number(float64(p.At)))
+			for _, col := range columns(c.name) {
+				fmt.Fprintf(&b, " %s |", col.of(p))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	least, most := g.others()
+	fmt.Fprintf(&b, "\nOther processes took %s to %s cores meanwhile.\n", short(least), short(most))
+	return b.String()
+}
+
+// others is the least and the most that other processes took.
+func (g growth) others() (least, most float64) {
+	all := []float64{}
+	for _, points := range g.Curves {
+		for _, p := range points {
+			all = append(all, p.Found.Load.Others)
+		}
+	}
+	if len(all) == 0 {
+		return 0, 0
+	}
+	return slices.Min(all), slices.Max(all)
+}
+
+// picture draws the curves.
+func (g growth) picture() chart.Panels {
+	line := func(curve, name string, of func(point) float64) chart.Series {
+		s := chart.Series{Name: name}
+		for _, p := range g.Curves[curve] {
+			if v := of(p); v > 0 {
+				s.Points = append(s.Points, chart.Point{X: float64(p.At), Y: v})
+			}
+		}
+		return s
+	}
+	one := func(title, curve string, of func(point) float64) chart.Panel {
+		return chart.Panel{Title: title, Across: curve, Series: []chart.Series{line(curve, "", of)}}
+	}
+	looks := func(title string, of func(part) float64) chart.Panel {
+		p := chart.Panel{Title: title, Across: "stored messages"}
+		for i, name := range []string{"newest 50", "50 from anywhere", "resume, store", "resume, memory"} {
+			p.Series = append(p.Series, line("messages", name, func(p point) float64 { return of(p.part(i)) }))
+		}
+		return p
+	}
+	return chart.Panels{
+		Title: "What grows, and what does not",
+		Note:  fmt.Sprintf("Against linear axes from zero; across, each step is ten times as many. %s, %s.", g.Machine, g.Date),
+		Panels: []chart.Panel{
+			one("CPU a delivery, µs", "subscribers", point.cpu),
+			one("CPU a message spread over tenants, µs", "tenants", point.cpu),
+			{Title: "Memory a tenant, KiB", Across: "tenants", Series: []chart.Series{
+				line("tenants", "in use", func(p point) float64 { return p.Found.Broker.PerTenant / 1024 }),
+				line("tenants", "after a restart", func(p point) float64 { return float64(p.started().RSS) / 1024 / float64(p.At) }),
+			}},
+			one("Start with all of them, s", "tenants", func(p point) float64 { return p.started().Seconds }),
+			one("CPU a message spread over channels, µs", "channels", point.cpu),
+			one("Memory a channel, KiB", "channels", func(p point) float64 { return p.Found.Broker.PerChannel / 1024 }),
+			looks("A look into the past, p50, ms", func(p part) float64 { return p.Latency.P50 }),
+			looks("A look into the past, CPU, µs", func(p part) float64 { return p.CPU }),
+		},
+	}
+}
