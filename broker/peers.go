@@ -97,14 +97,16 @@ func (e *Engine) answerPeers() error {
 func (e *Engine) askAll(ctx context.Context, subject string, data []byte, nodes func() int, check func([]byte) error) error {
 	e.system.mu.Lock()
 	defer e.system.mu.Unlock()
-	return e.gather(ctx, subject, data, nodes, check)
+	return e.gather(ctx, e.system.nc, subject, data, nodes, check)
 }
 
+// errEnough is what check returns when no further answer is needed.
+var errEnough = errors.New("no further answer is needed")
+
 // gather is askAll for questions, which change nothing and need no order.
-func (e *Engine) gather(ctx context.Context, subject string, data []byte, nodes func() int, check func([]byte) error) error {
+func (e *Engine) gather(ctx context.Context, nc *nats.Conn, subject string, data []byte, nodes func() int, check func([]byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	nc := e.system.nc
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
@@ -129,7 +131,11 @@ func (e *Engine) gather(ctx context.Context, subject string, data []byte, nodes 
 			e.log.Warn("not all nodes have answered", "request", subject, "answers", answers, "nodes", nodes(), "err", err)
 			break
 		}
-		failed = errors.Join(failed, check(m.Data))
+		err = check(m.Data)
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		failed = errors.Join(failed, err)
 	}
 	return failed
 }
