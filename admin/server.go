@@ -188,9 +188,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	if err := s.cfg.Ready(); err != nil {
-		// Whoever asks may not be an admin, so why it is not ready stays in the log.
+		// Whoever asks may not be an admin: what lies behind the message stays in the log.
 		s.log.Debug("Not ready.", "error", err)
-		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "The broker is not ready."))
+		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "%s", fault.Message(err)))
 		return
 	}
 	s.reply(w, http.StatusOK, map[string]string{"status": "ready"})
