@@ -113,6 +113,8 @@ func (s *Server) mux() http.Handler {
 	const t = "/admin/v1/tenants/{tenant}"
 	for pattern, h := range map[string]handler{
 		"GET /admin/v1/info":                         s.info,
+		"GET /admin/v1/nodes":                        s.listNodes,
+		"DELETE /admin/v1/nodes/{node}":              s.removeNode,
 		"GET /admin/v1/tenants":                      s.listTenants,
 		"POST /admin/v1/tenants":                     s.createTenant,
 		"GET " + t:                                   s.showTenant,

@@ -17,11 +17,12 @@ const peerSubject = "parley.accounts"
 // peersWithin bounds the wait for nodes that are connected and do not answer.
 const peersWithin = 3 * time.Second
 
-// What the engines ask each other to do with an account. Each may be done any number of times.
+// What the engines ask each other to do, mostly with an account. Each may be done any number of times.
 const (
 	barAccount   = "bar"   // close the connection and open no other
 	admitAccount = "admit" // undo bar
 	sweepAccount = "sweep" // wait until its streams are gone and remove what is left of them
+	countCopies  = "count" // tell how many copies of streams each node has, of those that it leads; without an account
 )
 
 type peerRequest struct {
@@ -30,7 +31,8 @@ type peerRequest struct {
 }
 
 type peerReply struct {
-	Error string `json:"error,omitempty"`
+	Error    string             `json:"error,omitempty"`
+	Holdings map[string]holding `json:"holdings,omitempty"` // by id of the node, if that was asked
 }
 
 // everywhere does something with an account on all nodes.
@@ -80,6 +82,9 @@ func (e *Engine) answerPeers() error {
 			cancel()
 		}
 		reply := peerReply{}
+		if err == nil && r.Do == countCopies {
+			reply.Holdings, err = e.holdings()
+		}
 		if err != nil {
 			reply.Error = e.cfg.ServerName + ": " + err.Error()
 		}
