@@ -37,7 +37,7 @@ const (
 
 // check refuses a principal that names nobody.
 func (p Principal) check() error {
-	if p.Operator {
+	if p.Operator && p.User == "" {
 		return nil
 	}
 	return checkUser(p.User)

@@ -81,6 +81,9 @@ func readAsked(what string, data []byte) (c command, err error) {
 		}
 	}
 	c = command{Verb: verb(what), By: Principal{User: a.Operator, Operator: true}, Run: a.Run, Text: a.Text}
+	if err := c.By.check(); err != nil {
+		return c, err
+	}
 	switch what {
 	case "say", "reply":
 		c.Verb, c.Role, c.Text = say, User, ""

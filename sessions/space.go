@@ -3,6 +3,8 @@ package sessions
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,7 +127,7 @@ func (s *space) close() {
 	s.unhook()
 	s.mu.Lock()
 	s.closed = true
-	watches := s.watches
+	watches := slices.Collect(maps.Values(s.watches)) // those who stop following take theirs out
 	s.mu.Unlock()
 	s.end()
 	s.jobs.Wait()
