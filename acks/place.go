@@ -55,11 +55,7 @@ func openPlace(ctx context.Context, conn *broker.Conn, t Terms) (jetstream.Consu
 		return nil, err
 	}
 	want := t.consumerConfig()
-	var existing jetstream.Consumer
-	err := conn.Insist(ctx, func(ctx context.Context) (err error) {
-		existing, err = conn.JetStream().Consumer(ctx, string(t.Stream), t.Name)
-		return err
-	})
+	existing, err := conn.JetStream().Consumer(ctx, string(t.Stream), t.Name)
 	if err == nil {
 		have := existing.CachedInfo().Config
 		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = have.DeliverPolicy, have.OptStartSeq, have.OptStartTime

@@ -16,11 +16,14 @@ func (s *Server) space(r *http.Request) (*channels.Space, tenants.Tenant, error)
 		return nil, t, err
 	}
 	if t.Suspended() {
-		return nil, t, fault.New(fault.TenantSuspended, "The tenant %s is suspended.", t.ID).
-			WithFix("Resume it first: parley tenant resume %s", t.ID)
+		return nil, t, suspended(t.ID)
 	}
 	space, err := s.hub.Open(r.Context(), t.ID, t.Account)
 	return space, t, err
+}
+
+func suspended(id tenants.ID) error {
+	return fault.New(fault.TenantSuspended, "The tenant %s is suspended.", id).WithFix("Resume it first: parley tenant resume %s", id)
 }
 
 func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {

@@ -50,17 +50,6 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return call[Info](ctx, c, "GET", "/info", nil)
 }
 
-// Nodes lists the nodes of the cluster.
-func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
-	all, err := call[Nodes](ctx, c, "GET", "/nodes", nil)
-	return all.Nodes, err
-}
-
-// RemoveNode takes a dead node, given by name or id, out of the cluster for good.
-func (c *Client) RemoveNode(ctx context.Context, node string) (Node, error) {
-	return call[Node](ctx, c, "DELETE", path("nodes", node), nil)
-}
-
 // Tenants lists all tenants.
 func (c *Client) Tenants(ctx context.Context) ([]tenants.Tenant, error) {
 	all, err := call[Tenants](ctx, c, "GET", "/tenants", nil)
@@ -179,6 +168,12 @@ func (c *Client) Tail(ctx context.Context, tenant, channel, since string, each f
 	if since != "" {
 		target += "?" + url.Values{"since": {since}}.Encode()
 	}
+	return c.follow(ctx, target, each)
+}
+
+// follow calls each with every line of an answer that goes on until ctx ends, each fails or the server ends it, which is
+// nil.
+func (c *Client) follow(ctx context.Context, target string, each func(jsontext.Value) error) error {
 	resp, err := c.send(ctx, "GET", target, nil)
 	if err != nil {
 		return err

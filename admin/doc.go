@@ -7,8 +7,6 @@
 //	GET    /healthz                                                    the process lives
 //	GET    /readyz                                                     clients, services and admins can be served
 //	GET    /admin/v1/info                                              Info
-//	GET    /admin/v1/nodes                                             Nodes
-//	DELETE /admin/v1/nodes/{node}                                      Node, that was removed from the cluster
 //	GET    /admin/v1/tenants                                           Tenants
 //	POST   /admin/v1/tenants                                           NewTenant: 201, or 200 when it exists: tenants.Tenant
 //	GET    /admin/v1/tenants/{tenant}                                  tenants.Tenant
@@ -32,5 +30,11 @@
 //	GET    /admin/v1/tenants/{tenant}/deadletters                      ?after&limit: DeadLetters
 //	POST   /admin/v1/tenants/{tenant}/deadletters/{number}/replay      204, when it is on its way again and off the list
 //	DELETE /admin/v1/tenants/{tenant}/deadletters/{number}             204
+//	GET    /admin/v1/tenants/{tenant}/queue                            Sessions: all that wait for a human
+//	GET    /admin/v1/tenants/{tenant}/sessions                         ?user&offset&limit: Sessions
+//	GET    /admin/v1/tenants/{tenant}/sessions/{session}               sessions.Overview
+//	GET    /admin/v1/tenants/{tenant}/sessions/{session}/messages      ?offset&limit: Said
+//	GET    /admin/v1/tenants/{tenant}/sessions/{session}/tail          ?from: events of its log as they come, one a line, until either side ends it
+//	POST   /admin/v1/tenants/{tenant}/sessions/{session}/{verb}        Order; verb is claim, release, stop, escalate or close: sessions.Overview; reply: 201 Reply
 //	POST   /admin/v1/tokens/inspect                                    Token: tenants.Report
 package admin

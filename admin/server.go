@@ -17,6 +17,7 @@ import (
 	"parley/channels"
 	"parley/internal/fault"
 	"parley/internal/usage"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -44,13 +45,14 @@ type Server struct {
 	registry *tenants.Registry
 	engine   *broker.Engine
 	hub      *channels.Hub
+	talks    *sessions.Hub
 	log      *slog.Logger
 	routes   http.Handler
 	draining chan struct{} // closed when Serve begins to end
 }
 
 // New returns the admin API over these parts, which stay the caller's.
-func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, log *slog.Logger) (*Server, error) {
+func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, talks *sessions.Hub, log *slog.Logger) (*Server, error) {
 	if !ValidKey(cfg.Key) || cfg.Info == nil || cfg.Ready == nil {
 		return nil, errors.New("the admin API needs a key and something to say")
 	}
@@ -58,7 +60,7 @@ func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *cha
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), registry: registry, engine: engine, hub: hub,
+		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), registry: registry, engine: engine, hub: hub, talks: talks,
 		log: log, draining: make(chan struct{}),
 	}
 	s.routes = s.mux()
@@ -113,8 +115,6 @@ func (s *Server) mux() http.Handler {
 	const t = "/admin/v1/tenants/{tenant}"
 	for pattern, h := range map[string]handler{
 		"GET /admin/v1/info":                         s.info,
-		"GET /admin/v1/nodes":                        s.listNodes,
-		"DELETE /admin/v1/nodes/{node}":              s.removeNode,
 		"GET /admin/v1/tenants":                      s.listTenants,
 		"POST /admin/v1/tenants":                     s.createTenant,
 		"GET " + t:                                   s.showTenant,
@@ -138,6 +138,12 @@ func (s *Server) mux() http.Handler {
 		"GET " + t + "/deadletters":                  s.listDeadLetters,
 		"POST " + t + "/deadletters/{number}/replay": s.replayDeadLetter,
 		"DELETE " + t + "/deadletters/{number}":      s.dropDeadLetter,
+		"GET " + t + "/queue":                        s.listWaiting,
+		"GET " + t + "/sessions":                     s.listSessions,
+		"GET " + t + "/sessions/{session}":           s.showSession,
+		"GET " + t + "/sessions/{session}/messages":  s.listSaid,
+		"GET " + t + "/sessions/{session}/tail":      s.tailSession,
+		"POST " + t + "/sessions/{session}/{verb}":   s.orderSession,
 		"POST /admin/v1/tokens/inspect":              s.inspectToken,
 	} {
 		mux.Handle(pattern, s.guard(h))
@@ -190,9 +196,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	if err := s.cfg.Ready(); err != nil {
-		// Whoever asks may not be an admin: what lies behind the message stays in the log.
+		// Whoever asks may not be an admin, so why it is not ready stays in the log.
 		s.log.Debug("Not ready.", "error", err)
-		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "%s", fault.Message(err)))
+		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "The broker is not ready."))
 		return
 	}
 	s.reply(w, http.StatusOK, map[string]string{"status": "ready"})

@@ -22,6 +22,7 @@ import (
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -31,6 +32,8 @@ type world struct {
 	url, key string
 	engine   *broker.Engine
 	hub      *channels.Hub
+	talks    *sessions.Hub
+	registry *tenants.Registry
 	full     atomic.Bool
 	stop     context.CancelFunc // ends the API only
 	logged   *bytes.Buffer      // read after the test's end only
@@ -54,9 +57,13 @@ func newWorld(t *testing.T) *world {
 	must(err)
 	committer := acks.NewCommitter(w.engine.Sync)
 	w.hub = channels.NewHub(channels.Config{Frame: func(dst, m []byte) []byte { return append(dst, m...) }}, w.engine, committer, slog.New(slog.DiscardHandler))
+	w.registry = registry
+	w.talks, err = sessions.NewHub(sessions.Config{}, w.engine, committer, slog.New(slog.DiscardHandler))
+	must(err)
 	registry.Changes(func(t tenants.Tenant) { // as the edge does
 		if t.State != tenants.Active {
 			w.hub.Drop(t.ID)
+			w.talks.Drop(t.Account)
 		}
 	})
 	w.key, err = EnsureKey(dir)
@@ -64,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	server, err := New(Config{
 		Key: w.key, Ready: w.ready,
 		Info: func() Info { return Info{Version: "test", Listen: []string{"127.0.0.1:1"}} },
-	}, registry, w.engine, w.hub, log)
+	}, registry, w.engine, w.hub, w.talks, log)
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
@@ -85,6 +92,7 @@ func newWorld(t *testing.T) *world {
 	run(&running, func() error { return registry.Run(ctx) })
 	run(&running, func() error { return committer.Run(ctx) })
 	run(&running, func() error { return w.hub.Run(ctx) })
+	run(&running, func() error { return w.talks.Run(ctx) })
 	w.Client, err = NewClient(w.url, w.key)
 	must(err)
 	t.Cleanup(func() {

@@ -24,11 +24,11 @@ func exitStatus(err error) int {
 		return exitUsage
 	case fault.AuthRequired, fault.AuthFailed, fault.TokenExpired, fault.PermissionDenied, fault.TenantSuspended:
 		return exitRefused
-	case fault.NotFound, fault.NotSubscribed:
+	case fault.NotFound, fault.NotSubscribed, fault.Gone:
 		return exitNotFound
-	case fault.AlreadyExists:
+	case fault.AlreadyExists, fault.SessionClosed, fault.OutOfOrder:
 		return exitExists
-	case fault.Unavailable, fault.Draining, fault.OutcomeUnknown, fault.StorageFull, fault.LimitExceeded, fault.RateLimited, fault.SlowConsumer:
+	case fault.Unavailable, fault.Draining, fault.OutcomeUnknown, fault.NoWorker, fault.WorkerLost, fault.WorkerFailed, fault.StorageFull, fault.LimitExceeded, fault.RateLimited, fault.SlowConsumer:
 		return exitUnavailable
 	default:
 		return exitFailed

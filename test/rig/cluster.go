@@ -27,15 +27,10 @@ func ClusterOptions(t testing.TB, addrs []string, i int, seedFile string) Option
 // StartCluster starts n servers that are one cluster, and returns once all are ready.
 func (b Binary) StartCluster(t testing.TB, n int) []*Server {
 	t.Helper()
-	return b.StartClusterAt(t, FreeAddrs(t, n), OperatorSeed(t))
-}
-
-// StartClusterAt is StartCluster with nodes that listen to each other on addrs and have the operator's seed in a file.
-func (b Binary) StartClusterAt(t testing.TB, addrs []string, seedFile string) []*Server {
-	t.Helper()
-	all := make([]*Server, len(addrs))
+	addrs, seed := FreeAddrs(t, n), OperatorSeed(t)
+	all := make([]*Server, n)
 	for i := range all {
-		all[i] = b.prepare(t, ClusterOptions(t, addrs, i, seedFile))
+		all[i] = b.prepare(t, ClusterOptions(t, addrs, i, seed))
 		all[i].launch()
 	}
 	for _, s := range all {
