@@ -62,7 +62,7 @@ func (p *Publisher) hear(number uint64, o *Outcome) bool {
 	case errors.Is(o.Err, errUnderWay): // it was sent twice, perhaps by its sender
 		r.early = true
 		return false
-	case o.Err != nil && r.tries > 1: // which says nothing of the first try
+	case o.Err != nil && r.tries > 1 && !errors.Is(o.Err, ErrNotLast): // which says nothing of the first try
 		p.hold(r.lane)
 		return false
 	case errors.Is(o.Err, errNobody) && !r.lane.held && p.underWay(r.lane, number):

@@ -55,7 +55,11 @@ func openPlace(ctx context.Context, conn *broker.Conn, t Terms) (jetstream.Consu
 		return nil, err
 	}
 	want := t.consumerConfig()
-	existing, err := conn.JetStream().Consumer(ctx, string(t.Stream), t.Name)
+	var existing jetstream.Consumer
+	err := conn.Insist(ctx, func(ctx context.Context) (err error) {
+		existing, err = conn.JetStream().Consumer(ctx, string(t.Stream), t.Name)
+		return err
+	})
 	if err == nil {
 		have := existing.CachedInfo().Config
 		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = have.DeliverPolicy, have.OptStartSeq, have.OptStartTime

@@ -27,6 +27,21 @@ type Process struct {
 	RSS           uint64  `json:"rss_bytes"`
 }
 
+// Nodes is the cluster, by name; a broker alone is one, too.
+type Nodes struct {
+	Nodes []Node `json:"nodes"`
+}
+
+// Node is one member of the cluster.
+type Node struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`    // empty when nobody who lives has heard it
+	State   string `json:"state"`   // up or down; it errs for at most 12 seconds
+	Leads   bool   `json:"leads"`   // the cluster
+	Streams int    `json:"streams"` // copies that it holds
+	Behind  int    `json:"behind"`  // of these, the ones that are not complete
+}
+
 // Problem is the body of every refusal.
 type Problem struct {
 	Code    fault.Code `json:"code"`

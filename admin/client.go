@@ -50,6 +50,17 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return call[Info](ctx, c, "GET", "/info", nil)
 }
 
+// Nodes lists the nodes of the cluster.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	all, err := call[Nodes](ctx, c, "GET", "/nodes", nil)
+	return all.Nodes, err
+}
+
+// RemoveNode takes a dead node, given by name or id, out of the cluster for good.
+func (c *Client) RemoveNode(ctx context.Context, node string) (Node, error) {
+	return call[Node](ctx, c, "DELETE", path("nodes", node), nil)
+}
+
 // Tenants lists all tenants.
 func (c *Client) Tenants(ctx context.Context) ([]tenants.Tenant, error) {
 	all, err := call[Tenants](ctx, c, "GET", "/tenants", nil)

@@ -7,6 +7,8 @@
 //	GET    /healthz                                                    the process lives
 //	GET    /readyz                                                     clients, services and admins can be served
 //	GET    /admin/v1/info                                              Info
+//	GET    /admin/v1/nodes                                             Nodes
+//	DELETE /admin/v1/nodes/{node}                                      Node, that was removed from the cluster
 //	GET    /admin/v1/tenants                                           Tenants
 //	POST   /admin/v1/tenants                                           NewTenant: 201, or 200 when it exists: tenants.Tenant
 //	GET    /admin/v1/tenants/{tenant}                                  tenants.Tenant

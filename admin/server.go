@@ -115,6 +115,8 @@ func (s *Server) mux() http.Handler {
 	const t = "/admin/v1/tenants/{tenant}"
 	for pattern, h := range map[string]handler{
 		"GET /admin/v1/info":                         s.info,
+		"GET /admin/v1/nodes":                        s.listNodes,
+		"DELETE /admin/v1/nodes/{node}":              s.removeNode,
 		"GET /admin/v1/tenants":                      s.listTenants,
 		"POST /admin/v1/tenants":                     s.createTenant,
 		"GET " + t:                                   s.showTenant,
@@ -196,9 +198,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	if err := s.cfg.Ready(); err != nil {
-		// Whoever asks may not be an admin, so why it is not ready stays in the log.
+		// Whoever asks may not be an admin: what lies behind the message stays in the log.
 		s.log.Debug("Not ready.", "error", err)
-		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "The broker is not ready."))
+		s.refuse(w, r, fault.Wrap(fault.Unavailable, err, "%s", fault.Message(err)))
 		return
 	}
 	s.reply(w, http.StatusOK, map[string]string{"status": "ready"})

@@ -101,7 +101,7 @@ func (e *Engine) awaitCluster(ctx context.Context) error {
 }
 
 const (
-	// attemptWithin bounds one question to a cluster that is still forming: whom nobody leads, nobody answers.
+	// attemptWithin bounds one question to a leader: while there is none, nobody answers.
 	attemptWithin = 500 * time.Millisecond
 	// makeWithin bounds one attempt to make something. When two nodes make the same at the same time only one of them is
 	// answered; the other one finds it at the second attempt.
@@ -113,11 +113,23 @@ const (
 // persist calls f until it succeeds or fails for good. In a cluster much fails for a moment: there is no leader yet, or
 // another node is just making what this one wants to open. Alone, nothing does.
 func (e *Engine) persist(ctx context.Context, f func(context.Context) error) error {
+	return e.repeat(ctx, makeWithin, f)
+}
+
+// Insist calls f until it succeeds or fails for good, for 5 seconds at most and half a second each time. It is for
+// questions to the leader of a stream, which are lost while there is none. Alone, f is called once.
+func (c *Conn) Insist(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return c.engine.repeat(ctx, attemptWithin, f)
+}
+
+func (e *Engine) repeat(ctx context.Context, within time.Duration, f func(context.Context) error) error {
 	if !e.Clustered() {
 		return f(ctx)
 	}
 	for {
-		attempt, end := context.WithTimeout(ctx, makeWithin)
+		attempt, end := context.WithTimeout(ctx, within)
 		err := f(attempt)
 		end()
 		if err == nil || !passing(err) {

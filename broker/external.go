@@ -36,8 +36,8 @@ const (
 // write is refused (vitals.go).
 type external struct {
 	e       *Engine
-	address string   // for nats.Connect
-	atOpen  []string // the keys of the accounts that were there before the registry was read
+	address string          // for nats.Connect
+	atOpen  map[string]bool // the keys of the accounts that were there before the registry was read
 	vitals  *vitals
 
 	grown  int       // on how many servers all streams are that can be; for led alone

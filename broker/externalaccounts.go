@@ -16,22 +16,26 @@ import (
 // takeStock notes which accounts the servers know, before the registry is read: whatever is made later can't be mistaken
 // for one that the registry has lost. The broker's own must be among them.
 func (x *external) takeStock(ctx context.Context, nc *nats.Conn) error {
-	var list struct {
-		Data []string `json:"data"`
-	}
-	if err := askSystem(ctx, nc, "$SYS.REQ.CLAIMS.LIST", nil, &list); err != nil {
+	err := x.e.gather(ctx, nc, "$SYS.REQ.CLAIMS.LIST", nil, x.everyServer, func(b []byte) error {
+		var list struct {
+			Data []string `json:"data"`
+		}
+		err := json.Unmarshal(b, &list)
+		for _, key := range list.Data {
+			x.atOpen[key] = true
+		}
+		return err
+	})
+	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The NATS servers do not list their accounts.").
 			WithFix("Their account resolver must be of the type full. " + fixConfig)
 	}
-	x.atOpen = list.Data
 	own, token, err := x.e.id.fixedToken(brokerAccount)
 	if err != nil {
 		return err
 	}
-	for _, key := range list.Data {
-		if key == own {
-			return nil
-		}
+	if x.atOpen[own] {
+		return nil
 	}
 	var reply server.ServerAPIClaimUpdateResponse
 	if err := askSystem(ctx, nc, "$SYS.REQ.CLAIMS.UPDATE", []byte(token), &reply); err != nil {
@@ -44,33 +48,39 @@ func (x *external) takeStock(ctx context.Context, nc *nats.Conn) error {
 }
 
 func (x *external) accounts(context.Context) (map[string]bool, error) {
-	all := make(map[string]bool, len(x.atOpen))
-	for _, key := range x.atOpen {
-		all[key] = true
-	}
-	return all, nil
+	return x.atOpen, nil
 }
 
 func (x *external) token(ctx context.Context, key string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	m, err := x.e.system.nc.RequestWithContext(ctx, "$SYS.REQ.ACCOUNT."+key+".CLAIMS.LOOKUP", nil)
-	if err != nil {
-		return "", fault.Wrap(fault.Unavailable, err, "The NATS servers did not answer.")
+	token := ""
+	err := x.e.gather(ctx, x.e.system.nc, "$SYS.REQ.ACCOUNT."+key+".CLAIMS.LOOKUP", nil, x.everyServer, func(b []byte) error {
+		if len(b) == 0 { // this one does not have it, or not yet
+			return nil
+		}
+		token = string(b)
+		return errEnough
+	})
+	if err == nil && token == "" {
+		err = fault.New(fault.NotFound, "The NATS servers have no account %s.", key)
 	}
-	return string(m.Data), nil
+	return token, err
 }
+
+func (x *external) everyServer() int { return x.vitals.size().servers }
 
 // disown removes an account that was deleted while a server was down, which has brought it back. One that this broker has
 // not made is left alone.
 func (x *external) disown(ctx context.Context, key string, whole bool) error {
 	token, err := x.token(ctx, key)
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	claims, err := jwt.DecodeAccountClaims(token)
 	if err != nil {
-		return nil //nolint:nilerr // it is gone, or nothing that this broker has written
+		return nil //nolint:nilerr // it is nothing that a broker has written
 	}
 	if _, own := idOf(claims); !own || claims.Issuer != x.e.id.claims.Subject {
 		return nil
@@ -107,8 +117,7 @@ func (x *external) holding(ctx context.Context, key string) (streams int, err er
 	if err != nil {
 		return 0, err
 	}
-	everyServer := func() int { return x.vitals.size().servers }
-	err = x.e.gather(ctx, "$SYS.REQ.SERVER.PING.JSZ", body, everyServer, func(b []byte) error {
+	err = x.e.gather(ctx, x.e.system.nc, "$SYS.REQ.SERVER.PING.JSZ", body, x.everyServer, func(b []byte) error {
 		var answer server.ServerAPIJszResponse
 		if err := json.Unmarshal(b, &answer); err != nil {
 			return err

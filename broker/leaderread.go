@@ -24,13 +24,15 @@ const codeNoMessage = 10037
 
 // fromLeader returns a message as the stream's leader has it, and whether there is one.
 func (c *Conn) fromLeader(ctx context.Context, s Stream, get leaderGet) (Stored, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	body, err := json.Marshal(get)
 	if err != nil {
 		return Stored{}, false, err
 	}
-	m, err := c.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+string(s), body)
+	var m *nats.Msg
+	err = c.Insist(ctx, func(ctx context.Context) (err error) {
+		m, err = c.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+string(s), body)
+		return err
+	})
 	if err != nil {
 		return Stored{}, false, err
 	}

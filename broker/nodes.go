@@ -6,9 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"parley/internal/fault"
 )
 
 const (
@@ -16,6 +20,10 @@ const (
 	// leaseTime is how long a node is believed to live after its last sign of life.
 	leaseTime  = 12 * time.Second
 	renewEvery = 4 * time.Second
+	// retryLease is how often a node tries again that could not renew its lease, and how long one attempt may take.
+	retryLease = time.Second
+	// readyFor is how long a node counts as able to store after its last renewal: an election fits in.
+	readyFor = 8 * time.Second
 	// leaveWithin bounds the wait of a node that leaves: the last ones of a cluster find nobody to take their leave of.
 	leaveWithin = time.Second
 )
@@ -26,6 +34,8 @@ type nodes struct {
 	self  Token
 	kv    jetstream.KeyValue
 	watch jetstream.KeyWatcher
+
+	renewed atomic.Pointer[time.Time] // when the lease was renewed last
 
 	mu     sync.Mutex
 	alive  map[Token]bool // guarded by mu
@@ -56,24 +66,42 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 	if err := e.persist(ctx, e.renewLease); err != nil {
 		return fmt.Errorf("take a lease: %w", err)
 	}
-	watch, err := kv.WatchAll(context.WithoutCancel(ctx)) // it ends with leaveNodes
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)
+	defer cancel()
+	if err := e.persist(ctx, e.nodes.follow); err != nil {
 		return fmt.Errorf("watch the nodes: %w", err)
 	}
-	for entry := range watch.Updates() {
-		if entry == nil {
-			break // the state at the start is complete
-		}
-		e.nodes.see(entry)
-	}
-	e.nodes.watch = watch
 	return nil
+}
+
+// follow begins to watch the other nodes, and returns when it knows all that live. The watch ends with leaveNodes.
+func (n *nodes) follow(ctx context.Context) error {
+	watch, err := n.kv.WatchAll(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case entry, ok := <-watch.Updates():
+			switch {
+			case !ok:
+				return nats.ErrConnectionClosed
+			case entry == nil: // the state at the start is complete
+				n.watch = watch
+				return nil
+			}
+			n.see(entry)
+		case <-ctx.Done():
+			EndWatch(watch)
+			return ctx.Err()
+		}
+	}
 }
 
 // keepNodes renews this node's lease and follows the others until ctx ends.
 func (e *Engine) keepNodes(ctx context.Context) {
-	tick := time.NewTicker(renewEvery)
-	defer tick.Stop()
+	next := time.NewTimer(renewEvery)
+	defer next.Stop()
 	losses, stop := e.home.Losses()
 	defer stop()
 	for {
@@ -81,10 +109,13 @@ func (e *Engine) keepNodes(ctx context.Context) {
 		case <-ctx.Done():
 			e.leaveNodes()
 			return
-		case <-tick.C:
+		case <-next.C:
+			wait := renewEvery
 			if err := e.renewLease(ctx); err != nil && ctx.Err() == nil {
 				e.log.Warn("the node's lease could not be renewed", "err", err)
+				wait = retryLease
 			}
+			next.Reset(wait)
 		case <-losses:
 			if e.Clustered() {
 				e.nodes.watch = Rewatch(ctx, e.nodes.kv, ">", e.nodes.watch, e.done.Go)
@@ -108,10 +139,30 @@ func (e *Engine) leaveNodes() {
 
 // renewLease writes the lease with its time to live, which the bucket's own Put can't give.
 func (e *Engine) renewLease(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, retryLease)
 	defer cancel()
 	_, err := e.home.js.Publish(ctx, "$KV."+nodesBucket+"."+string(e.nodes.self), nil, jetstream.WithMsgTTL(e.servers.lease()))
+	if now := time.Now(); err == nil {
+		e.nodes.renewed.Store(&now)
+	}
 	return err
+}
+
+// Ready returns nil while this node can store, else why not. It is Check, and whether the node was able to write its own
+// lease of late: in a cluster that takes more than half of the nodes. It notices their loss within 8 seconds and their
+// return within about one.
+func (e *Engine) Ready() error {
+	if err := e.Check(); err != nil {
+		return err
+	}
+	silent := time.Since(*e.nodes.renewed.Load()).Round(time.Second) // Open has set it
+	switch {
+	case silent < readyFor:
+		return nil
+	case e.Clustered():
+		return fault.New(fault.Unavailable, "Nothing could be stored for %s: more than half of the cluster's nodes must be reached.", silent)
+	}
+	return fault.New(fault.Unavailable, "Nothing could be stored for %s.", silent)
 }
 
 func (n *nodes) see(entry jetstream.KeyValueEntry) {

@@ -17,11 +17,12 @@ const peerSubject = "parley.accounts"
 // peersWithin bounds the wait for nodes that are connected and do not answer.
 const peersWithin = 3 * time.Second
 
-// What the engines ask each other to do with an account. Each may be done any number of times.
+// What the engines ask each other to do, mostly with an account. Each may be done any number of times.
 const (
 	barAccount   = "bar"   // close the connection and open no other
 	admitAccount = "admit" // undo bar
 	sweepAccount = "sweep" // wait until its streams are gone and remove what is left of them
+	countCopies  = "count" // tell how many copies of streams each node has, of those that it leads; without an account
 )
 
 type peerRequest struct {
@@ -30,7 +31,8 @@ type peerRequest struct {
 }
 
 type peerReply struct {
-	Error string `json:"error,omitempty"`
+	Error    string             `json:"error,omitempty"`
+	Holdings map[string]holding `json:"holdings,omitempty"` // by id of the node, if that was asked
 }
 
 // everywhere does something with an account on all nodes.
@@ -80,6 +82,9 @@ func (e *Engine) answerPeers() error {
 			cancel()
 		}
 		reply := peerReply{}
+		if err == nil && r.Do == countCopies {
+			reply.Holdings, err = e.holdings()
+		}
 		if err != nil {
 			reply.Error = e.cfg.ServerName + ": " + err.Error()
 		}
@@ -97,14 +102,16 @@ func (e *Engine) answerPeers() error {
 func (e *Engine) askAll(ctx context.Context, subject string, data []byte, nodes func() int, check func([]byte) error) error {
 	e.system.mu.Lock()
 	defer e.system.mu.Unlock()
-	return e.gather(ctx, subject, data, nodes, check)
+	return e.gather(ctx, e.system.nc, subject, data, nodes, check)
 }
 
+// errEnough is what check returns when no further answer is needed.
+var errEnough = errors.New("no further answer is needed")
+
 // gather is askAll for questions, which change nothing and need no order.
-func (e *Engine) gather(ctx context.Context, subject string, data []byte, nodes func() int, check func([]byte) error) error {
+func (e *Engine) gather(ctx context.Context, nc *nats.Conn, subject string, data []byte, nodes func() int, check func([]byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	nc := e.system.nc
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
@@ -129,7 +136,11 @@ func (e *Engine) gather(ctx context.Context, subject string, data []byte, nodes 
 			e.log.Warn("not all nodes have answered", "request", subject, "answers", answers, "nodes", nodes(), "err", err)
 			break
 		}
-		failed = errors.Join(failed, check(m.Data))
+		err = check(m.Data)
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		failed = errors.Join(failed, err)
 	}
 	return failed
 }

@@ -150,14 +150,12 @@ func (c *Conn) Get(ctx context.Context, s Stream, seq uint64) (Stored, error) {
 // Bounds returns the first and last sequence that a stream holds. What lies below the first has been dropped by
 // retention. An empty stream has first = last + 1.
 func (c *Conn) Bounds(ctx context.Context, s Stream) (first, last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	stream, err := c.js.Stream(ctx, string(s))
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return 1, 0, nil
-	}
+	stream, err := c.stream(ctx, s)
 	if err != nil {
 		return 0, 0, unreadable(ReadRequest{Stream: s}, err)
+	}
+	if stream == nil {
+		return 1, 0, nil
 	}
 	state := stream.CachedInfo().State
 	return max(state.FirstSeq, 1), state.LastSeq, nil
@@ -167,16 +165,28 @@ func (c *Conn) Bounds(ctx context.Context, s Stream) (first, last uint64, err er
 func (c *Conn) Subjects(ctx context.Context, s Stream, filter string) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	stream, err := c.js.Stream(ctx, string(s))
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil
-	}
+	stream, err := c.stream(ctx, s)
 	if err != nil {
 		return nil, unreadable(ReadRequest{Stream: s}, err)
+	}
+	if stream == nil {
+		return nil, nil
 	}
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
 	if err != nil {
 		return nil, unreadable(ReadRequest{Stream: s}, err)
 	}
 	return info.State.Subjects, nil
+}
+
+// stream returns a stream as its leader describes it, nil when it does not exist.
+func (c *Conn) stream(ctx context.Context, s Stream) (found jetstream.Stream, err error) {
+	err = c.Insist(ctx, func(ctx context.Context) (err error) {
+		found, err = c.js.Stream(ctx, string(s))
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			found, err = nil, nil
+		}
+		return err
+	})
+	return found, err
 }

@@ -56,7 +56,7 @@ type streamOf struct{ accountKey, stream string }
 // chooseServers returns the servers that the engine is configured for.
 func (e *Engine) chooseServers() servers {
 	if len(e.cfg.External.URLs) > 0 {
-		return &external{e: e}
+		return &external{e: e, atOpen: map[string]bool{}}
 	}
 	return &embedded{e: e}
 }

@@ -373,7 +373,11 @@ func (s *Space) saveInbox(agent broker.Token, seq uint64) {
 
 // inboxPlace returns up to where an agent's direct messages have been delivered.
 func (s *Space) inboxPlace(ctx context.Context, agent broker.Token) (uint64, error) {
-	entry, err := s.roster.kv.Get(ctx, inboxKeys+string(agent))
+	var entry jetstream.KeyValueEntry
+	err := s.conn.Insist(ctx, func(ctx context.Context) (err error) {
+		entry, err = s.roster.kv.Get(ctx, inboxKeys+string(agent))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return 0, nil
 	}

@@ -113,7 +113,7 @@ func (n *node) openEdges() error {
 	for _, l := range n.clients {
 		n.info.Listen = append(n.info.Listen, l.Addr().String())
 	}
-	about := admin.Config{Key: key, Info: func() admin.Info { return n.info }, Ready: n.engine.Check}
+	about := admin.Config{Key: key, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready}
 	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.log)
 	if err != nil {
 		return err

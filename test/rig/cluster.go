@@ -27,10 +27,15 @@ func ClusterOptions(t testing.TB, addrs []string, i int, seedFile string) Option
 // StartCluster starts n servers that are one cluster, and returns once all are ready.
 func (b Binary) StartCluster(t testing.TB, n int) []*Server {
 	t.Helper()
-	addrs, seed := FreeAddrs(t, n), OperatorSeed(t)
-	all := make([]*Server, n)
+	return b.StartClusterAt(t, FreeAddrs(t, n), OperatorSeed(t))
+}
+
+// StartClusterAt is StartCluster with nodes that listen to each other on addrs and have the operator's seed in a file.
+func (b Binary) StartClusterAt(t testing.TB, addrs []string, seedFile string) []*Server {
+	t.Helper()
+	all := make([]*Server, len(addrs))
 	for i := range all {
-		all[i] = b.prepare(t, ClusterOptions(t, addrs, i, seed))
+		all[i] = b.prepare(t, ClusterOptions(t, addrs, i, seedFile))
 		all[i].launch()
 	}
 	for _, s := range all {

@@ -217,6 +217,8 @@ func (s *Server) awaitReady() bool {
 		case <-s.process.done:
 			return false
 		case <-ctx.Done():
+			s.process.signal(syscall.SIGQUIT) // a Go program then says where its goroutines are
+			<-s.process.done
 			s.t.Fatalf("parley serve was not ready in time:\n%s", s.output)
 		case <-time.After(10 * time.Millisecond): // between two questions
 		}
