@@ -7,11 +7,11 @@ package acks
 import (
 	"testing"
 
-	"github.com/nats-io/nats.go"
+	"parley/broker"
 )
 
 func TestPubAckAllocatesNothing(t *testing.T) {
-	m := &nats.Msg{Data: []byte(`{"stream":"CHANNELS","seq":1234567,"duplicate": true}`)}
+	m := &broker.Arrival{Data: []byte(`{"stream":"CHANNELS","seq":1234567,"duplicate": true}`)}
 	if n := testing.AllocsPerRun(100, func() { parsePubAck(m) }); n != 0 {
 		t.Errorf("parsePubAck allocates %v times", n)
 	}

@@ -79,13 +79,17 @@ func (c *Committer) Run(ctx context.Context) error {
 	}
 }
 
-// confirm takes an outcome that the stream has confirmed. The memory it needs is bounded by the publishers' windows.
-func (c *Committer) confirm(r Receipt, o Outcome) {
+// confirm takes outcomes that the streams have confirmed. The memory it needs is bounded by the publishers' windows.
+func (c *Committer) confirm(all ...settled) {
+	if len(all) == 0 {
+		return
+	}
 	c.mu.Lock()
-	c.confirmed = append(c.confirmed, settled{r, o})
-	first, enough := len(c.confirmed) == 1, len(c.confirmed) == c.wanted
+	before := len(c.confirmed)
+	c.confirmed = append(c.confirmed, all...)
+	enough := before < c.wanted && c.wanted <= len(c.confirmed)
 	c.mu.Unlock()
-	if first {
+	if before == 0 {
 		nudge(c.wake)
 	}
 	if enough {

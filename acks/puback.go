@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
-
+	"parley/broker"
 	"parley/internal/fault"
 )
 
@@ -31,8 +30,8 @@ var (
 )
 
 // parsePubAck reads the stream's answer.
-func parsePubAck(m *nats.Msg) Outcome {
-	if m.Header.Get("Status") != "" { // 503, "no responders"; a nil header has none
+func parsePubAck(m *broker.Arrival) Outcome {
+	if m.Status() != "" { // 503, "no responders"
 		return Outcome{Err: fault.Wrap(fault.Unavailable, errNobody, "The message was not stored: the store can't be reached now.")}
 	}
 	if o, ok := scanPubAck(m.Data); ok {

@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/semaphore"
 
 	"parley/broker"
@@ -67,13 +65,12 @@ func (m Message) dedupeID(secret []byte) string {
 // order of its calls. Close it to release its subscription.
 type Publisher struct {
 	cfg       Config
-	conn      *broker.Conn
 	committer *Committer
-	inbox     string // where confirmations arrive: inbox + "." + slot number
-	sub       *nats.Subscription
+	link      broker.Link
+	inbox     string          // where the streams answer
+	sub       *broker.LinkSub // to it
 	window    *semaphore.Weighted
-	secret    []byte    // for dedupeID
-	envelopes sync.Pool // of *envelope
+	secret    []byte // for dedupeID
 
 	mu     sync.Mutex
 	next   uint64           // guarded by mu
@@ -101,11 +98,14 @@ func NewPublisher(conn *broker.Conn, committer *Committer, cfg Config) (*Publish
 		return nil, err
 	}
 	p := &Publisher{
-		cfg: cfg, conn: conn, committer: committer, secret: secret, inbox: conn.NATS().NewInbox(),
-		window: semaphore.NewWeighted(cfg.WindowBytes), envelopes: sync.Pool{New: newEnvelope}, slots: map[uint64]slot{},
+		cfg: cfg, committer: committer, secret: secret, inbox: conn.NATS().NewInbox(),
+		window: semaphore.NewWeighted(cfg.WindowBytes), slots: map[uint64]slot{},
 		lanes: map[string]*lane{}, ended: make(chan struct{}),
 	}
-	if p.sub, err = conn.NATS().Subscribe(p.inbox+".*", p.answered); err != nil {
+	if p.link, err = conn.Link(); err == nil {
+		p.sub, err = p.link.Subscribe(p.inbox+".*", &answers{publisher: p})
+	}
+	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
 	}
 	committer.add(p)
@@ -136,53 +136,16 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 	return nil
 }
 
-// envelope is a NATS message with its header, kept for the next one.
-type envelope struct {
-	msg nats.Msg
-	id  [1]string // the value of the header
-}
-
-func newEnvelope() any {
-	e := &envelope{}
-	e.msg.Header = nats.Header{nats.MsgIdHdr: e.id[:]}
-	return e
-}
-
-// send puts m into the connection's buffer. The stream answers to the reply subject, where the slot's number is found.
+// send puts m into the link's buffer. The stream's answer names the slot.
 func (p *Publisher) send(m Message, number uint64) error {
-	e := p.envelopes.Get().(*envelope)
-	defer func() {
-		e.msg.Data = nil // or the pool would keep it alive
-		p.envelopes.Put(e)
-	}()
-	subject := make([]byte, 0, 64)
-	subject = append(append(subject, p.inbox...), '.')
-	e.msg.Subject, e.msg.Data = string(m.Subject), m.Data
-	e.msg.Reply = string(strconv.AppendUint(subject, number, 36))
-	if m.ID == "" && !p.cfg.Resend {
-		return p.conn.NATS().PublishMsg(&nats.Msg{Subject: e.msg.Subject, Reply: e.msg.Reply, Data: m.Data})
+	d := broker.Departure{Subject: m.Subject, Inbox: p.inbox, Number: number, Data: m.Data, After: m.After, TTL: m.TTL}
+	switch {
+	case m.ID != "":
+		d.MsgID = m.dedupeID(p.secret)
+	case p.cfg.Resend:
+		d.MsgID = p.inbox + "." + strconv.FormatUint(number, 36) // nobody else's
 	}
-	if m.ID == "" {
-		e.id[0] = e.msg.Reply // nobody else's
-	} else {
-		e.id[0] = m.dedupeID(p.secret)
-	}
-	if m.After != nil || m.TTL > 0 {
-		return p.conn.NATS().PublishMsg(&nats.Msg{Subject: e.msg.Subject, Reply: e.msg.Reply, Data: m.Data, Header: m.conditions(e.id[0])})
-	}
-	return p.conn.NATS().PublishMsg(&e.msg)
-}
-
-// conditions returns the header of a message that is not stored like the others.
-func (m Message) conditions(id string) nats.Header {
-	h := nats.Header{nats.MsgIdHdr: {id}}
-	if m.After != nil {
-		h[nats.ExpectedLastSubjSeqHdr] = []string{strconv.FormatUint(*m.After, 10)}
-	}
-	if m.TTL > 0 {
-		h[nats.MsgTTLHdr] = []string{strconv.FormatInt(int64(m.TTL/time.Second), 10)}
-	}
-	return h
+	return p.link.Publish(d)
 }
 
 // Store publishes m and waits for its outcome.
@@ -237,19 +200,32 @@ func (p *Publisher) release(number uint64) (slot, bool) {
 	return s, ok
 }
 
-// answered takes the stream's answer to one message.
-func (p *Publisher) answered(m *nats.Msg) {
-	number, err := strconv.ParseUint(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:], 36, 64)
-	if err != nil {
+// answers takes what the streams say of a publisher's messages, and has the committer act on all that came together.
+type answers struct {
+	publisher *Publisher
+	settled   []settled
+}
+
+// Take implements broker.Taker.
+func (a *answers) Take(m *broker.Arrival) {
+	number, ok := m.Number()
+	if !ok {
 		return // nobody else can publish here
 	}
-	o := parsePubAck(m)
+	p, o := a.publisher, parsePubAck(m)
 	if p.cfg.Resend && !p.hear(number, &o) {
 		return
 	}
 	if s, ok := p.release(number); ok {
-		p.committer.confirm(s.receipt, o)
+		a.settled = append(a.settled, settled{s.receipt, o})
 	}
+}
+
+// Pause implements broker.Taker.
+func (a *answers) Pause() {
+	a.publisher.committer.confirm(a.settled...)
+	clear(a.settled)
+	a.settled = a.settled[:0]
 }
 
 // expire settles what the stream has not answered in time. It may still store it.
@@ -271,7 +247,7 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 	p.mu.Unlock()
 	for _, number := range late {
 		if s, ok := p.release(number); ok {
-			p.committer.confirm(s.receipt, Outcome{Err: s.givenUp(cause)})
+			p.committer.confirm(settled{s.receipt, Outcome{Err: s.givenUp(cause)}})
 		}
 	}
 }
@@ -287,6 +263,6 @@ func (p *Publisher) Close() {
 	}
 	p.jobs.Wait()
 	p.committer.remove(p)
-	_ = p.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	p.link.Unsubscribe(p.sub)
 	p.settleUnknown(time.Now().Add(time.Hour), errors.New("the publisher was closed"))
 }

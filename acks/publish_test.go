@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
 	"parley/broker"
@@ -68,6 +67,14 @@ func setup(t testing.TB) *bundle {
 		}
 	})
 	return b
+}
+
+// flush returns when the server knows of subscriptions that were changed: what is published takes another way.
+func (b *bundle) flush(t *testing.T) {
+	t.Helper()
+	if err := b.conn.NATS().FlushTimeout(time.Minute); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (b *bundle) publisher(t *testing.T, cfg Config) *Publisher {
@@ -168,6 +175,7 @@ func TestSilentStoreBoundsTheWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.flush(t)
 	p := b.publisher(t, Config{WindowBytes: 4 * slotOverhead, Timeout: time.Hour})
 	got := make(receipts, 10)
 	m := Message{Subject: broker.AgentSubject("bob"), Sender: "ann", ID: "1"}
@@ -225,7 +233,7 @@ func TestParsePubAck(t *testing.T) {
 		{`nonsense`, fault.OutcomeUnknown, 0},
 		{``, fault.OutcomeUnknown, 0},
 	} {
-		if o := parsePubAck(&nats.Msg{Data: []byte(tt.data)}); fault.CodeOf(o.Err) != tt.want || o.Seq != tt.seq {
+		if o := parsePubAck(&broker.Arrival{Data: []byte(tt.data)}); fault.CodeOf(o.Err) != tt.want || o.Seq != tt.seq {
 			t.Errorf("%s: %+v, want %s %d", tt.data, o, tt.want, tt.seq)
 		}
 	}
@@ -294,7 +302,7 @@ func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 		defer done.Wait()
 		defer stop()
 		got := make(receipts, 10)
-		settled := func(step string, wantSettled int, wantSyncs int64) {
+		expect := func(step string, wantSettled int, wantSyncs int64) {
 			t.Helper()
 			synctest.Wait()
 			if len(got) != wantSettled || syncs.Load() != wantSyncs {
@@ -302,22 +310,22 @@ func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		c.confirm(got, Outcome{Seq: 1})
-		settled("a message alone", 1, 1)
+		c.confirm(settled{got, Outcome{Seq: 1}})
+		expect("a message alone", 1, 1)
 		c.underWay.Store(4)
-		c.confirm(got, Outcome{Seq: 2})
-		c.confirm(got, Outcome{Seq: 3})
-		settled("two of five", 1, 1)
-		c.confirm(got, Outcome{Seq: 4})
-		settled("three of five", 4, 2)
+		c.confirm(settled{got, Outcome{Seq: 2}})
+		c.confirm(settled{got, Outcome{Seq: 3}})
+		expect("two of five", 1, 1)
+		c.confirm(settled{got, Outcome{Seq: 4}})
+		expect("three of five", 4, 2)
 		c.underWay.Store(0)
-		c.confirm(got, Outcome{Seq: 5})
-		c.confirm(got, Outcome{Seq: 6})
-		settled("two, behind a round of three", 4, 2)
+		c.confirm(settled{got, Outcome{Seq: 5}})
+		c.confirm(settled{got, Outcome{Seq: 6}})
+		expect("two, behind a round of three", 4, 2)
 		<-time.After(maxGather) // on the bubble's clock
-		settled("two, for as long as a round waits", 6, 3)
-		c.confirm(got, Outcome{Seq: 7})
-		c.confirm(got, Outcome{Seq: 8})
-		settled("as many as the round before", 8, 4)
+		expect("two, for as long as a round waits", 6, 3)
+		c.confirm(settled{got, Outcome{Seq: 7}})
+		c.confirm(settled{got, Outcome{Seq: 8}})
+		expect("as many as the round before", 8, 4)
 	})
 }

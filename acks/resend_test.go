@@ -25,6 +25,7 @@ func (b *bundle) leader(t *testing.T) *leader {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.flush(t)
 	return &leader{t: t, nc: b.conn.NATS(), sub: sub}
 }
 
@@ -150,6 +151,7 @@ func TestRefusedRepetitionSaysNothing(t *testing.T) {
 	if err := l.sub.Unsubscribe(); err != nil {
 		t.Fatal(err)
 	}
+	b.flush(t)
 	refused := b.publish(t, p, "bob", "2")[0]
 	if o := <-refused; fault.CodeOf(o.Err) != fault.Unavailable {
 		t.Errorf("outcome of a message that nobody took: %+v, want UNAVAILABLE", o)

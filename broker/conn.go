@@ -37,6 +37,11 @@ type Conn struct {
 	streams map[string]bool       // ensured on this connection; guarded by mu
 	onLoss  []*func()             // guarded by mu
 	lasts   map[Stream]*lastQueue // guarded by mu
+
+	linking   sync.Mutex
+	link      Link   // guarded by linking; nil until it is asked for
+	closeLink func() // guarded by linking
+	closed    bool   // guarded by linking
 }
 
 // connTable holds the open connections of a node.
@@ -201,15 +206,7 @@ const leaderNotices = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>"
 
 // dial opens a connection as a user of the account that is made for this connection only.
 func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
-	user, err := nkeys.CreateUser()
-	if err != nil {
-		return nil, fmt.Errorf("create a user key: %w", err)
-	}
-	claims, err := userClaims(user, gatewayName)
-	if err != nil {
-		return nil, err
-	}
-	token, err := e.id.signUser(a, claims)
+	user, token, err := e.newUser(a)
 	if err != nil {
 		return nil, err
 	}
@@ -219,11 +216,25 @@ func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
 	return e.servers.dial(opts...)
 }
 
+// newUser returns the key of a new user of an account, and its token.
+func (e *Engine) newUser(a AccountID) (key nkeys.KeyPair, token string, err error) {
+	if key, err = nkeys.CreateUser(); err != nil {
+		return nil, "", fmt.Errorf("create a user key: %w", err)
+	}
+	claims, err := userClaims(key, gatewayName)
+	if err != nil {
+		return nil, "", err
+	}
+	token, err = e.id.signUser(a, claims)
+	return key, token, err
+}
+
 func (c *Conn) close() {
 	<-c.ready
 	if c.nc == nil {
 		return
 	}
+	c.endLink()
 	c.nc.Close()
 	<-c.ended
 }

@@ -113,34 +113,6 @@ func TestMessagesSurviveRestart(t *testing.T) {
 	}
 }
 
-func TestLiveCopyCarriesSequences(t *testing.T) {
-	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
-	c := mustAcquire(t, e, mustAccount(t, e))
-	if err := c.Ensure(t.Context(), Channels); err != nil {
-		t.Fatal(err)
-	}
-	a, b := ChannelSubject("a"), ChannelSubject("b")
-	sub, err := c.NATS().SubscribeSync(string(a.Live()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []Subject{a, b, a} {
-		if _, err := c.JetStream().Publish(t.Context(), string(s), []byte("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, want := range []struct{ seq, previous uint64 }{{1, 0}, {3, 1}} {
-		m, err := sub.NextMsgWithContext(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		msg, previous, err := DecodeLive(m)
-		if err != nil || msg.Seq != want.seq || previous != want.previous || msg.Subject != a {
-			t.Fatalf("DecodeLive = %+v, previous %d, %v; want %+v", msg, previous, err, want)
-		}
-	}
-}
-
 func TestTenantsAreSeparate(t *testing.T) {
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	acme, evil := mustAccount(t, e), mustAccount(t, e)

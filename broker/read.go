@@ -114,16 +114,6 @@ func decodeStored(m *nats.Msg) (Stored, error) {
 	return Stored{Subject(m.Header.Get("Nats-Subject")), seq, at, m.Header, m.Data}, nil
 }
 
-// DecodeLive reads a republished copy: the stored message, and the sequence of the one before it on the same subject
-// (0 when it is the first).
-func DecodeLive(m *nats.Msg) (msg Stored, previous uint64, err error) {
-	if msg, err = decodeStored(m); err != nil {
-		return Stored{}, 0, err
-	}
-	previous, err = strconv.ParseUint(m.Header.Get("Nats-Last-Sequence"), 10, 64)
-	return msg, previous, err
-}
-
 // Get returns one stored message, or fault.NotFound when the stream does not hold it.
 func (c *Conn) Get(ctx context.Context, s Stream, seq uint64) (Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -4,15 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"parley/broker"
 )
 
 const (
-	// liveQueue is how many live copies wait for a shard. What overflows is dropped by the NATS client and read back
-	// from the stream, so that a burst costs memory only up to here.
-	liveQueue = 4096
 	// commandQueue is how many joins, leaves and repairs wait for a shard; their senders wait beyond.
 	commandQueue = 256
 	// batchMessages bounds how many live copies are gathered before they are sent on: as many as are there, but no
@@ -26,20 +21,20 @@ const (
 // hot path takes no lock.
 type shard struct {
 	hub      *Hub
-	live     chan *nats.Msg
+	live     *intake
 	commands chan func()
 	done     chan struct{}
 
-	topics  map[*nats.Subscription]*topic            // of channels
-	inboxes map[*nats.Subscription]map[string]*topic // by the tenant's subscription and the subject of live copies
-	dirty   []*topic                                 // with a batch to send
+	topics  map[*broker.LinkSub]*topic            // of channels
+	inboxes map[*broker.LinkSub]map[string]*topic // by the tenant's subscription and the subject of live copies
+	dirty   []*topic                              // with a batch to send
 }
 
 func newShard(h *Hub) *shard {
 	return &shard{
-		hub: h, live: make(chan *nats.Msg, liveQueue), commands: make(chan func(), commandQueue),
-		done: make(chan struct{}), topics: map[*nats.Subscription]*topic{},
-		inboxes: map[*nats.Subscription]map[string]*topic{},
+		hub: h, live: newIntake(), commands: make(chan func(), commandQueue),
+		done: make(chan struct{}), topics: map[*broker.LinkSub]*topic{},
+		inboxes: map[*broker.LinkSub]map[string]*topic{},
 	}
 }
 
@@ -49,8 +44,8 @@ func (s *shard) run(ctx context.Context) {
 	defer save.Stop()
 	for {
 		select {
-		case m := <-s.live:
-			s.gather(m)
+		case <-s.live.ready:
+			s.gather()
 		case f := <-s.commands:
 			f()
 		case <-save.C:
@@ -71,19 +66,34 @@ func (s *shard) do(f func()) bool {
 	}
 }
 
-// gather takes m and what has arrived behind it, then sends each topic's share in one piece.
-func (s *shard) gather(m *nats.Msg) {
-	s.take(m)
-	for range batchMessages - 1 {
-		select {
-		case m := <-s.live:
-			s.take(m)
-			continue
-		default:
+// gather takes the live copies that are there and sends each topic's share in one piece.
+func (s *shard) gather() {
+	all := s.live.takeAll()
+	rest := all
+	for i, c := range all.list {
+		subject, header, data := rest.cut(c.subject), rest.cut(c.header), rest.cut(c.data)
+		s.take(c.sub, subject, header, data)
+		if (i+1)%batchMessages == 0 {
+			s.flush()
 		}
-		break
 	}
 	s.flush()
+	if all.missed {
+		s.recheck()
+	}
+	s.live.giveBack(all)
+}
+
+// recheck makes every topic look for what it may have missed.
+func (s *shard) recheck() {
+	for _, t := range s.topics {
+		t.recheck()
+	}
+	for _, inboxes := range s.inboxes {
+		for _, t := range inboxes {
+			t.recheck()
+		}
+	}
 }
 
 // add has t hear of its live copies.
@@ -110,17 +120,17 @@ func (s *shard) remove(t *topic) {
 	}
 }
 
-func (s *shard) take(m *nats.Msg) {
-	t := s.topics[m.Sub]
+func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) {
+	t := s.topics[sub]
 	if t == nil {
-		t = s.inboxes[m.Sub][m.Subject]
+		t = s.inboxes[sub][string(subject)]
 	}
 	if t == nil {
 		return // its topic was closed, or will read the message back when it opens
 	}
-	msg, previous, err := broker.DecodeLive(m)
+	msg, previous, err := broker.DecodeLive(header, data)
 	if err != nil {
-		s.hub.log.Error("unreadable live copy", "subject", m.Subject, "err", err)
+		s.hub.log.Error("unreadable live copy", "subject", t.addr.Subject(), "err", err)
 		return
 	}
 	t.take(msg, previous)

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
@@ -28,9 +26,10 @@ type Space struct {
 	ready   chan struct{} // closed when open has ended; the fields below are set before
 	err     error
 	conn    *broker.Conn
+	link    broker.Link // of conn
 	publish *acks.Publisher
 	roster  *roster
-	mail    *nats.Subscription // the live copies of all inboxes
+	mail    *broker.LinkSub // the live copies of all inboxes
 	unhook  func()
 
 	life context.Context // ends when the space closes
@@ -63,6 +62,9 @@ func (s *Space) open(ctx context.Context) (err error) {
 			s.conn.Release()
 		}
 	}()
+	if s.link, err = s.conn.Link(); err != nil {
+		return unreachable(err)
+	}
 	if err := errors.Join(s.conn.Ensure(ctx, broker.Channels), s.conn.Ensure(ctx, broker.Inboxes)); err != nil {
 		return err
 	}
@@ -85,11 +87,12 @@ func (s *Space) open(ctx context.Context) (err error) {
 // inbox would cost more than the rest of an idle agent.
 func (s *Space) listen(ctx context.Context) (err error) {
 	shard := s.hub.shardOf(Address{Tenant: s.tenant})
-	if s.mail, err = s.conn.NATS().ChanSubscribe(string(broker.AgentSubject("*").Live()), shard.live); err != nil {
+	if s.mail, err = s.link.Subscribe(string(broker.AgentSubject("*").Live()), shard.live); err != nil {
 		return unreachable(err)
 	}
-	if err := s.conn.NATS().FlushWithContext(ctx); err != nil {
-		return unreachable(errors.Join(err, s.mail.Unsubscribe()))
+	if err := s.link.Flush(ctx); err != nil {
+		s.link.Unsubscribe(s.mail)
+		return unreachable(err)
 	}
 	return nil
 }
@@ -121,7 +124,7 @@ func (s *Space) close() {
 			t.end()
 		}
 	}
-	_ = s.mail.Unsubscribe() // fails only when the connection is closed, which ends it as well
+	s.link.Unsubscribe(s.mail)
 	s.unhook()
 	s.end() // the roster writes what the topics have left it, and ends
 	s.jobs.Wait()
@@ -240,11 +243,7 @@ func (s *Space) recheck() {
 	}
 	s.hub.task(func() {
 		for _, t := range all {
-			t.shard.do(func() {
-				if !t.repairing && !t.closed {
-					t.repair()
-				}
-			})
+			t.shard.do(t.recheck)
 		}
 	})
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"parley/broker"
 )
 
@@ -18,7 +16,7 @@ type topic struct {
 	addr  Address
 	ready chan struct{} // closed when open has ended; err and start are set before
 	err   error
-	sub   *nats.Subscription // its own, or that of all inboxes
+	sub   *broker.LinkSub // its own, or that of all inboxes
 
 	// Guarded by space.mu.
 	refs int
@@ -76,7 +74,7 @@ func (t *topic) listen() (err error) {
 		t.sub = t.space.mail
 		return nil
 	}
-	t.sub, err = t.space.conn.NATS().ChanSubscribe(string(t.addr.Subject().Live()), t.shard.live)
+	t.sub, err = t.space.link.Subscribe(string(t.addr.Subject().Live()), t.shard.live)
 	if err != nil {
 		return unreachable(err)
 	}
@@ -87,7 +85,7 @@ func (t *topic) listen() (err error) {
 // channel that is empty, retention may have dropped everything.
 func (t *topic) place(ctx context.Context) (last, base uint64, err error) {
 	if t.addr.Agent == "" { // the subscription of the inboxes has been standing for long
-		if err := t.space.conn.NATS().FlushWithContext(ctx); err != nil {
+		if err := t.space.link.Flush(ctx); err != nil {
 			return 0, 0, unreachable(err)
 		}
 	}
@@ -103,7 +101,7 @@ func (t *topic) shut() {
 	t.closed = true
 	t.shard.remove(t)
 	if t.addr.Agent == "" {
-		_ = t.sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
+		t.space.link.Unsubscribe(t.sub)
 	}
 }
 
@@ -162,6 +160,13 @@ func rebase(entries []entry, batch []byte) {
 	for i := range entries {
 		n := len(entries[i].frame)
 		entries[i].frame, batch = batch[:n:n], batch[n:]
+	}
+}
+
+// recheck reads what lies behind last, unless that is being done. On the shard.
+func (t *topic) recheck() {
+	if !t.repairing && !t.closed {
+		t.repair()
 	}
 }
 
