@@ -240,7 +240,7 @@ func TestJudge(t *testing.T) {
 		"no store":     {[]vital{with(func(v *vital) { v.storing = false })}, "a has no JetStream", true},
 		"some store":   {[]vital{with(func(v *vital) { v.storing = false }), well}, "", false},
 		"one is lazy":  {[]vital{well, with(func(v *vital) { v.name, v.syncs = "b", false })}, "b confirms messages before", true},
-		"small frames": {[]vital{with(func(v *vital) { v.maxPayload-- })}, "takes messages of 131071 bytes", true},
+		"small frames": {[]vital{with(func(v *vital) { v.maxPayload-- })}, "takes messages of 524287 bytes", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := judge(tt.all)

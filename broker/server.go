@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// maxPayload bounds what a service may publish: a 64 KiB message with the broker's stamps, twice over.
-	maxPayload = 128 << 10
+	// maxPayload bounds what a service may publish: more than a message of 64 KiB with the broker's stamps, and than the
+	// longest answer of a session.
+	maxPayload = 512 << 10
 	// maxPending bounds what the server holds for a NATS client that reads too slowly.
-	maxPending = 8 << 20
+	maxPending = 32 << 20
 	// unlimited is for the server's JetStream quotas. Account limits are reservations against these, and an account
 	// that finds too little left silently gets no JetStream at all; the disk is watched by watchStore instead.
 	unlimited = 1 << 50

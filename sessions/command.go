@@ -173,7 +173,7 @@ func (h *Hub) Say(ctx context.Context, p Principal, id string, u Utterance) (e *
 }
 
 const (
-	maxTextBytes = 256 << 10
+	maxTextBytes = 64 << 10
 	maxIDBytes   = 128
 )
 

@@ -2,8 +2,6 @@ package sessions
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"parley/broker"
 	"parley/internal/fault"
@@ -64,15 +62,6 @@ func (s *space) read(ctx context.Context, id broker.Token, from uint64, f func(e
 			return nil
 		}
 	}
-}
-
-// decode reads an event. Only the broker writes them, so that one that can't be read is a defect.
-func decode(data []byte) (*Event, error) {
-	e := new(Event)
-	if err := json.Unmarshal(data, e); err != nil {
-		return nil, fmt.Errorf("read an event: %w", err)
-	}
-	return e, nil
 }
 
 func noSession(id string) error {

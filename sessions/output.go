@@ -11,35 +11,43 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/rawjson"
 )
 
 // output is what a worker sends. docs/workers.md describes it.
 type output struct {
-	Run     string `json:"run"`
-	Attempt int    `json:"attempt"`
-	Epoch   uint64 `json:"epoch"`
-	N       uint64 `json:"n"` // 1, 2, 3 … in an attempt; 0 for a heartbeat
-	Type    string `json:"type"`
+	Run     string
+	Attempt int
+	Epoch   uint64
+	N       uint64 // 1, 2, 3 … in an attempt; 0 for a heartbeat
+	Type    string
 
-	Worker   string `json:"worker"`   // accept
-	Continue bool   `json:"continue"` // accept: goes on behind Request.Partial
-
-	Text      string          `json:"text"` // chunk
-	Tool      string          `json:"tool"` // tool_call, tool_result
-	CallID    string          `json:"call_id"`
-	Arguments json.RawMessage `json:"arguments"`
-	Result    json.RawMessage `json:"result"`
-	Questions []string        `json:"questions"` // follow_ups
-	Usage     *Usage          `json:"usage"`     // end
-	Code      fault.Code      `json:"code"`      // error
-	Message   string          `json:"message"`
-	Retry     bool            `json:"retry"` // error: another worker may do better
+	Worker    string // accept
+	Continue  bool   // accept: goes on behind Request.Partial
+	Text      string // chunk
+	Tool      string // tool_call, tool_result
+	CallID    string
+	Arguments json.RawMessage
+	Result    json.RawMessage
+	Questions []string   // follow_ups
+	Usage     *Usage     // end
+	Code      fault.Code // error
+	Message   string     // error: for the user
+	Retry     bool       // error: another worker may do better
 
 	reply func([]byte) error
 }
 
-// maxOutputText bounds what one event of the log holds of an answer.
-const maxOutputText = 64 << 10
+const (
+	// maxOutputText bounds what one event of the log holds of an answer.
+	maxOutputText = 64 << 10
+	// maxAnswer bounds an answer, as it is laid out in the log: its end has to fit into one message of the store.
+	maxAnswer = 384 << 10
+	// maxFollowUps bounds what an answer's end says beside it.
+	maxFollowUps = 16
+	// maxExtra bounds the arguments and the result of a tool, and a worker's questions.
+	maxExtra = 64 << 10
+)
 
 // takeOutput takes what a worker has sent to any node of the group.
 func (s *space) takeOutput(m *nats.Msg) {
@@ -61,13 +69,14 @@ func (s *space) takeOutput(m *nats.Msg) {
 
 // readOutput reads a worker's message. One that is none is answered.
 func readOutput(m *nats.Msg) (*output, error) {
-	o := &output{reply: m.Respond}
-	if err := json.Unmarshal(m.Data, o); err != nil {
-		err = fault.Wrap(fault.InvalidFormat, err, "A worker sends JSON.")
+	o, err := decodeOutput(m.Data)
+	o.reply = m.Respond
+	if err != nil {
+		err = fault.Wrap(fault.InvalidFormat, err, "This is no message of a worker: %s.", err)
 		o.refuse(err)
 		return nil, err
 	}
-	return o, nil
+	return &o, nil
 }
 
 // takeForwarded takes what a worker has sent to another node.
@@ -217,16 +226,31 @@ func (w *writer) record(all []*output) (err error) {
 		for _, o := range all {
 			e.Text += o.Text
 		}
+		if w.laidOut += len(rawjson.AppendString(nil, e.Text)); w.laidOut > maxAnswer {
+			w.tellWorker()
+			w.fail(fault.WorkerFailed, "The answer is too long.")
+			return w.broken
+		}
 		if e.Text != "" {
 			err = w.append(e, nil)
 		}
 	case "tool_call", "tool_result":
+		if len(o.Tool)+len(o.CallID)+len(o.Arguments)+len(o.Result) > maxExtra {
+			return fault.New(fault.MessageTooLarge, "What a tool is given and returns has at most %d bytes.", maxExtra)
+		}
 		e := &Event{Kind: ToolCall, ID: w.fold.answer.ID, Run: a.run, N: o.N, Tool: &Tool{CallID: o.CallID, Name: o.Tool, Arguments: o.Arguments, Result: o.Result}}
 		if o.Type == "tool_result" {
 			e.Kind = ToolResult
 		}
 		err = w.append(e, w.fold.state.clone())
 	case "follow_ups":
+		size := 0
+		for _, q := range o.Questions {
+			size += len(q)
+		}
+		if len(o.Questions) > maxFollowUps || size > maxExtra/8 {
+			return fault.New(fault.MessageTooLarge, "An answer is followed by at most %d questions of %d bytes in all.", maxFollowUps, maxExtra/8)
+		}
 		a.followUp = o.Questions
 	case "end":
 		err = w.end(Complete, &Event{N: o.N, FollowUps: a.followUp, Usage: o.Usage}, 0)
@@ -286,6 +310,7 @@ func (w *writer) accept(o *output) error {
 		e.ID = state.Answer.ID
 	}
 	head.Attempt, state.Answer.Worker = a.number, o.Worker
+	w.laidOut = len(rawjson.AppendString(nil, string(w.fold.text)))
 	if err := w.append(e, state); err != nil {
 		return err
 	}

@@ -154,7 +154,20 @@ func (w *writer) request(ctx context.Context, queue broker.Token) ([]byte, error
 			break
 		}
 	}
+	for len(r.History) > 1 && sizeOf(r.History) > maxHistory {
+		r.History = r.History[1:]
+	}
 	return json.Marshal(r)
+}
+
+// maxHistory bounds what a worker is told of the conversation, in bytes: a request has to fit into one message.
+const maxHistory = 64 << 10
+
+func sizeOf(lines []Line) (n int) {
+	for _, l := range lines {
+		n += len(l.Text) + len(l.Metadata)
+	}
+	return n
 }
 
 // recall reads what was said lately, once.

@@ -36,6 +36,7 @@ type writer struct {
 	recent   []Line // what was said lately, for workers; nil until it is needed
 	attempt  *attempt
 	ended    ending
+	laidOut  int // how large the running answer is in the log
 	gateway  []*nats.Subscription
 	broken   error // why it can't go on
 	deadline *time.Timer
@@ -238,7 +239,7 @@ func (w *writer) append(e *Event, next *State) error {
 	if e.Time.IsZero() {
 		e.Time = now()
 	}
-	data, err := json.Marshal(e)
+	data, err := encode(e)
 	if err != nil {
 		w.broken = err
 		return err

@@ -1,0 +1,119 @@
+package sessions
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"parley/internal/rawjson"
+)
+
+// encode lays an event out as it is stored. Chunks, of which there are most, are written by hand.
+func encode(e *Event) ([]byte, error) {
+	if e.Kind == Chunk {
+		return appendChunk(make([]byte, 0, 192+len(e.Text)), e), nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // an answer may be full of it, and nobody reads it as HTML
+	if err := enc.Encode(e); err != nil {
+		return nil, fmt.Errorf("lay out an event: %w", err)
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+func appendChunk(dst []byte, e *Event) []byte {
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendUint(dst, e.Index, 10)
+	dst = append(dst, `,"time":"`...)
+	dst = e.Time.AppendFormat(dst, time.RFC3339Nano)
+	dst = append(dst, `","kind":"chunk","id":`...)
+	dst = rawjson.AppendString(dst, e.ID)
+	dst = append(dst, `,"text":`...)
+	dst = rawjson.AppendString(dst, e.Text)
+	for _, number := range [...]struct {
+		name  string
+		value uint64
+	}{{`,"offset":`, uint64(e.Offset)}, {`,"start":`, e.Start}, {`,"n":`, e.N}} {
+		if number.value != 0 {
+			dst = strconv.AppendUint(append(dst, number.name...), number.value, 10)
+		}
+	}
+	return append(dst, '}')
+}
+
+// decode reads an event. Only the broker writes them, so that one that can't be read is a defect.
+func decode(data []byte) (*Event, error) {
+	e := new(Event)
+	if err := json.Unmarshal(data, e); err != nil {
+		return nil, fmt.Errorf("read an event: %w", err)
+	}
+	return e, nil
+}
+
+// decodeOutput reads what a worker has sent. Names that are not known are left out.
+func decodeOutput(data []byte) (o output, err error) {
+	var room [12]rawjson.Member
+	members, err := rawjson.Object(room[:0], data)
+	if err != nil {
+		return o, err
+	}
+	for _, m := range members {
+		var into any
+		switch m.Name {
+		case "type":
+			o.Type, _ = m.String()
+			continue
+		case "text":
+			var ok bool
+			if o.Text, ok = m.String(); !ok {
+				return o, fmt.Errorf("text is no string")
+			}
+			continue
+		case "run":
+			o.Run, _ = m.String()
+			continue
+		case "n":
+			o.N, err = strconv.ParseUint(string(m.Value), 10, 64)
+		case "attempt":
+			o.Attempt, err = strconv.Atoi(string(m.Value))
+		case "epoch":
+			o.Epoch, err = strconv.ParseUint(string(m.Value), 10, 64)
+		case "worker":
+			into = &o.Worker
+		case "continue":
+			into = &o.Continue
+		case "tool":
+			into = &o.Tool
+		case "call_id":
+			into = &o.CallID
+		case "arguments":
+			o.Arguments = bytes.Clone(m.Value)
+			continue
+		case "result":
+			o.Result = bytes.Clone(m.Value)
+			continue
+		case "questions":
+			into = &o.Questions
+		case "usage":
+			into = &o.Usage
+		case "code":
+			into = &o.Code
+		case "message":
+			into = &o.Message
+		case "retry":
+			into = &o.Retry
+		default:
+			continue
+		}
+		if into != nil {
+			err = json.Unmarshal(m.Value, into)
+		}
+		if err != nil {
+			return o, fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	return o, nil
+}
