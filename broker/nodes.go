@@ -22,8 +22,6 @@ const (
 	renewEvery = 4 * time.Second
 	// retryLease is how often a node tries again that could not renew its lease, and how long one attempt may take.
 	retryLease = time.Second
-	// readyFor is how long a node counts as able to store after its last renewal: an election fits in.
-	readyFor = 8 * time.Second
 	// leaveWithin bounds the wait of a node that leaves: the last ones of a cluster find nobody to take their leave of.
 	leaveWithin = time.Second
 )
@@ -150,14 +148,14 @@ func (e *Engine) renewLease(ctx context.Context) error {
 
 // Ready returns nil while this node can store, else why not. It is Check, and whether the node was able to write its own
 // lease of late: in a cluster that takes more than half of the nodes. It notices their loss within 8 seconds and their
-// return within about one.
+// return within about one. Of external servers, Check itself notices more, and sooner.
 func (e *Engine) Ready() error {
 	if err := e.Check(); err != nil {
 		return err
 	}
 	silent := time.Since(*e.nodes.renewed.Load()).Round(time.Second) // Open has set it
 	switch {
-	case silent < readyFor:
+	case silent < e.servers.lease()*2/3: // an election fits in
 		return nil
 	case e.Clustered():
 		return fault.New(fault.Unavailable, "Nothing could be stored for %s: more than half of the cluster's nodes must be reached.", silent)
