@@ -11,7 +11,10 @@ import (
 // TestClusterServesAlike makes everything on one node and uses it on another.
 func TestClusterServesAlike(t *testing.T) {
 	nodes := parley.StartCluster(t, 3)
-	a, b, c := nodes[0], nodes[1], nodes[2]
+	serveAlike(t, nodes[0], nodes[1], nodes[2])
+}
+
+func serveAlike(t *testing.T, a, b, c *rig.Server) {
 	on := func(s *rig.Server) tenant { return tenant{Server: s, t: t, id: "acme"} }
 	newTenant(t, a, "acme")
 	made := time.Now()
@@ -96,14 +99,7 @@ func clusterUnderLoad(t *testing.T, end func(*rig.Server)) {
 	acme := newTenant(t, nodes[0], "acme")
 	fleet := startFleet(t, acme, nodes)
 	for i, n := range nodes {
-		fleet.awaitAcks()
-		fleet.gap.Store(0)
-		fleet.down(i, true)
-		end(n)
-		fleet.awaitAcks()
-		t.Logf("without %s: longest time between two acknowledgements %s", fmt.Sprint("n", i+1), time.Duration(fleet.gap.Load()))
-		n.Restart()
-		fleet.down(i, false)
+		fleet.without(fmt.Sprint("n", i+1), func() { fleet.down(i, true); end(n) }, func() { n.Restart(); fleet.down(i, false) })
 	}
 	fleet.awaitAcks()
 	fleet.finish(acme)

@@ -72,6 +72,17 @@ func (f *fleet) acked() {
 	f.acks.Add(1)
 }
 
+// without takes something away and gives it back, with load before and meanwhile.
+func (f *fleet) without(what string, end, restart func()) {
+	f.t.Helper()
+	f.awaitAcks()
+	f.gap.Store(0)
+	end()
+	f.awaitAcks()
+	f.t.Logf("without %s: longest time between two acknowledgements %s", what, time.Duration(f.gap.Load()))
+	restart()
+}
+
 // finish ends the writing and checks, with the history as a node has it, that what was acknowledged is stored, that
 // nothing is there twice, and that the readers got all of it once, in order.
 func (f *fleet) finish(acme tenant) {

@@ -106,8 +106,11 @@ func (s *Server) launch() {
 	_ = os.Remove(filepath.Join(s.Data, "admin.url")) // one that a killed server left would lead nowhere
 	args := append([]string{
 		"serve", "--data", s.Data,
-		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0",
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 	}, s.options.Args...)
+	if !slices.Contains(args, "--nats-url") {
+		args = append(args, "--nats-listen", "127.0.0.1:0")
+	}
 	cmd := exec.Command(string(s.binary), args...)
 	cmd.Env = environment(s.options.Env)
 	p, err := startProcess(cmd, s.output)
