@@ -21,12 +21,12 @@ var floors = map[string]int{
 }
 
 // step orders the packages below one top-level package. A parent may import its children; of the children, the
-// frontends' raw frames stand under the dialects, and all others are equals.
+// frontends' raw frames stand under the dialects, the workers' SDK under the workers, and all others are equals.
 func step(rel string) int {
 	switch {
 	case !strings.Contains(rel, "/") || rel == "cmd/parley":
 		return 2
-	case rel == "frontends/ws":
+	case rel == "frontends/ws" || rel == "sessions/worker":
 		return 0
 	default:
 		return 1
@@ -101,6 +101,9 @@ func TestFloorsJudgeImports(t *testing.T) {
 		{"frontends/ws", "channels", true},
 		{"sessions", "rooms", false},
 		{"sessions", "sessions/worker", true},
+		{"sessions/worker", "sessions", false},
+		{"sessions/worker/echo", "sessions/worker", true},
+		{"sessions/worker/echo", "sessions/worker/openai", false},
 		{"broker", "internal/fault", true},
 		{"internal/fault", "broker", false},
 		{"tenants", "broker", true},
