@@ -110,6 +110,15 @@ func (h *Hub) open(ctx context.Context, account broker.AccountID) (*space, error
 	return s, nil
 }
 
+// Ready makes the tenant's sessions ready for its services and for the workers of a queue, which can pull from it then.
+func (h *Hub) Ready(ctx context.Context, account broker.AccountID, queue broker.Token) error {
+	s, err := h.open(ctx, account)
+	if err != nil {
+		return err
+	}
+	return s.conn.EnsureQueue(ctx, queue)
+}
+
 func (h *Hub) forget(s *space) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

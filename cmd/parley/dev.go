@@ -7,8 +7,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"parley/admin"
 	"parley/broker"
+	"parley/sessions/worker"
+	"parley/sessions/worker/echo"
 	"parley/tenants"
 )
 
@@ -16,6 +20,7 @@ import (
 const (
 	demoTenant = "demo"
 	demoCreds  = "demo.creds" // in the data directory
+	demoQueue  = "ai"
 	demoTTL    = 24 * time.Hour
 )
 
@@ -38,6 +43,9 @@ func (cmd *serveCmd) demo(ctx context.Context, c *console, n *node) error {
 	}
 	creds, err := demoService(ctx, n, tenant)
 	if err != nil {
+		return err
+	}
+	if err := demoWorker(ctx, n, tenant); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.stdout, demoText, host(n.info.Listen[0]), alice, bob, n.info.NATS, creds, c.self, remote{Data: cmd.Data}.again())
@@ -64,6 +72,31 @@ func demoService(ctx context.Context, n *node, tenant tenants.Tenant) (string, e
 		return "", err
 	}
 	return path, os.WriteFile(path, creds, 0o600)
+}
+
+// demoWorker answers the tenant's sessions inside this process, so that a chat needs nothing else.
+func demoWorker(ctx context.Context, n *node, tenant tenants.Tenant) error {
+	if err := n.talks.Ready(ctx, tenant.Account, demoQueue); err != nil {
+		return err
+	}
+	conn, err := n.engine.Acquire(ctx, tenant.Account)
+	if err != nil {
+		return err
+	}
+	parrot, err := echo.New(echo.Config{})
+	if err != nil {
+		return err
+	}
+	cfg := worker.Config{Conns: []*nats.Conn{conn.NATS()}, Queue: demoQueue, Name: "echo", Continue: parrot.Continue, Grace: -1, Log: n.log}
+	n.stages.start(func(ctx context.Context) error {
+		defer conn.Release()
+		if err := worker.Run(ctx, cfg, parrot.Answer); err != nil {
+			n.log.Warn("the demo's worker has ended", "err", err) // its tenant was suspended or deleted
+		}
+		<-ctx.Done()
+		return nil
+	}, n.ended)
+	return nil
 }
 
 const demoText = `
