@@ -302,7 +302,7 @@ func (f *flow) end(l *link) {
 
 // counts sums up what became of all messages.
 func (f *flow) counts() Counts {
-	c := Counts{Foreign: f.foreign.Load()}
+	c := Counts{Foreign: f.foreign.Load(), Retried: f.session.retried.Load()}
 	f.trouble.fill(&c)
 	for _, s := range f.all {
 		c.Sent += uint64(s.ledger.sent.Load())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,9 +43,26 @@ type link struct {
 // dialWithin bounds a connection's way to its first message.
 const dialWithin = 30 * time.Second
 
-// open opens a connection with a token, and further parameters of the query as they stand in a URL. Its messages go to
-// the receiver from a goroutine of the link's own, which ends at close.
+// errNotNow is how a broker refuses a connection that may be tried again.
+var errNotNow = errors.New("503")
+
+// open is openOnce, tried again for a while when the broker says that it can't now, as clients do.
 func (s *Session) open(ctx context.Context, to receiver, token, more string) (*link, error) {
+	for began := time.Now(); ; {
+		l, err := s.openOnce(ctx, to, token, more)
+		if !errors.Is(err, errNotNow) || time.Since(began) > dialWithin || !pause(ctx, againAfter) {
+			return l, err
+		}
+		s.retried.Add(1)
+	}
+}
+
+// againAfter is how long a client waits before it tries again.
+const againAfter = 100 * time.Millisecond
+
+// openOnce opens a connection with a token, and further parameters of the query as they stand in a URL. Its messages go
+// to the receiver from a goroutine of the link's own, which ends at close.
+func (s *Session) openOnce(ctx context.Context, to receiver, token, more string) (*link, error) {
 	conn, at, err := s.dial(ctx)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "A connection to %s failed: %s.", at.address, err).
@@ -93,13 +111,16 @@ func (l *link) handshake(query, host string) error {
 
 // refusedBy is the reason that an HTTP answer gives.
 func refusedBy(answer []byte) error {
-	text := "what is no HTTP"
+	text, cause := "what is no HTTP", error(nil)
 	if resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), nil); err == nil {
 		body, _ := io.ReadAll(resp.Body) // as much as has come
 		_ = resp.Body.Close()
 		text = fmt.Sprintf("%s %s", resp.Status, bytes.TrimSpace(body))
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			cause = errNotNow
+		}
 	}
-	return fault.New(fault.Unavailable, "The broker refused a connection with %s.", text)
+	return fault.Wrap(fault.Unavailable, cause, "The broker refused a connection with %s.", text)
 }
 
 // greet sends a frame that the broker answers once everything that the connection asked for is in place, and waits for

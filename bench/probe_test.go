@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,11 +129,23 @@ func TestBundle(t *testing.T) {
 	}
 }
 
+func TestRefusals(t *testing.T) {
+	for answer, again := range map[string]bool{
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno": true,
+		"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n":          false,
+		"hello\r\n\r\n": false,
+	} {
+		if err := refusedBy([]byte(answer)); errors.Is(err, errNotNow) != again {
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+}
+
 func TestCountsAddUp(t *testing.T) {
-	one := Counts{Sent: 1, Acknowledged: 1, AckedTwice: 1, Refused: 1, Expected: 1, Delivered: 1, Duplicated: 1, Missing: 1, Reordered: 1, Foreign: 1, Disconnects: 1}
+	one := Counts{Sent: 1, Acknowledged: 1, AckedTwice: 1, Refused: 1, Expected: 1, Delivered: 1, Duplicated: 1, Missing: 1, Reordered: 1, Foreign: 1, Disconnects: 1, Retried: 1}
 	two := one
 	two.Reason = "why"
-	want := Counts{Sent: 2, Acknowledged: 2, AckedTwice: 2, Refused: 2, Expected: 2, Delivered: 2, Duplicated: 2, Missing: 2, Reordered: 2, Foreign: 2, Disconnects: 2, Reason: "why"}
+	want := Counts{Sent: 2, Acknowledged: 2, AckedTwice: 2, Refused: 2, Expected: 2, Delivered: 2, Duplicated: 2, Missing: 2, Reordered: 2, Foreign: 2, Disconnects: 2, Retried: 2, Reason: "why"}
 	if got := one.plus(two); got != want {
 		t.Errorf("%+v", got)
 	}

@@ -35,7 +35,8 @@ type Counts struct {
 	Reordered    uint64 `json:"reordered"`
 	Foreign      uint64 `json:"foreign"` // deliveries and ACKs that nobody on the connection waited for
 	Disconnects  uint64 `json:"disconnects"`
-	Reason       string `json:"reason,omitempty"` // of the first refusal or disconnect
+	Retried      uint64 `json:"connections_retried,omitzero"` // the broker said 503 and took them a moment later; that is no fault
+	Reason       string `json:"reason,omitempty"`             // of the first refusal or disconnect
 }
 
 // Exact reports whether every message was acknowledged once and delivered once, in order, to everyone.
@@ -75,7 +76,8 @@ func (c Counts) plus(d Counts) Counts {
 		Sent: c.Sent + d.Sent, Acknowledged: c.Acknowledged + d.Acknowledged, AckedTwice: c.AckedTwice + d.AckedTwice, Refused: c.Refused + d.Refused,
 		Expected: c.Expected + d.Expected, Delivered: c.Delivered + d.Delivered, Duplicated: c.Duplicated + d.Duplicated, Missing: c.Missing + d.Missing,
 		Reordered: c.Reordered + d.Reordered, Foreign: c.Foreign + d.Foreign, Disconnects: c.Disconnects + d.Disconnects,
-		Reason: cmp.Or(c.Reason, d.Reason),
+		Retried: c.Retried + d.Retried,
+		Reason:  cmp.Or(c.Reason, d.Reason),
 	}
 }
 
@@ -101,6 +103,9 @@ func (c Counts) write(b *strings.Builder) {
 		fmt.Fprintf(b, "; %s delivered: %d missing, %d duplicated, %d reordered", thousands(c.Delivered), c.Missing, c.Duplicated, c.Reordered)
 	}
 	b.WriteByte('\n')
+	if c.Retried > 0 {
+		fmt.Fprintf(b, "  not now   %s were refused with 503 and tried again\n", plural(c.Retried, "connection"))
+	}
 	if !c.Exact() {
 		fmt.Fprintf(b, "  NOT EXACT %d acknowledged twice, %d refused, %d foreign, %d connections lost%s\n",
 			c.AckedTwice, c.Refused, c.Foreign, c.Disconnects, because(c.Reason))

@@ -32,6 +32,7 @@ type Session struct {
 	nodes   []*admin.Client
 	doors   []*door
 	turn    atomic.Uint32 // connections that were opened
+	retried atomic.Uint64 // connections that the broker refused for the moment
 	buffers *buffers
 	started time.Time
 

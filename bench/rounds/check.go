@@ -44,6 +44,8 @@ func judge(recorded record, now entry, tolerance float64) finding {
 	switch {
 	case !known || was.Ratio <= 0:
 		f.verdict, f.why = unjudged, "it is not recorded; run make bench on a calm machine"
+	case !was.Calm:
+		f.verdict, f.why = unjudged, "it was recorded on a busy machine; run make bench on a calm one"
 	case now.Ratio <= 0:
 		f.verdict, f.why = unjudged, "the system does not say what it cost"
 	case !now.Calm:

@@ -9,7 +9,7 @@ import (
 )
 
 func TestJudge(t *testing.T) {
-	recorded := record{Loads: []entry{{Load: "a", Ratio: 2}, {Load: "unknown then"}}}
+	recorded := record{Loads: []entry{{Load: "a", Ratio: 2, Calm: true}, {Load: "unknown then"}, {Load: "restless", Ratio: 2}}}
 	for name, c := range map[string]struct {
 		now  entry
 		want verdict
@@ -23,6 +23,7 @@ func TestJudge(t *testing.T) {
 		"a busy machine":             {entry{Load: "a", Ratio: 9, Others: 0.8}, unjudged, "0.8 cores"},
 		"a system that says nothing": {entry{Load: "a", Calm: true}, unjudged, "does not say"},
 		"a new load":                 {entry{Load: "b", Ratio: 1, Calm: true}, unjudged, "not recorded"},
+		"a record of a busy machine": {entry{Load: "restless", Ratio: 1, Calm: true}, unjudged, "on a busy machine"},
 		"an incomplete record":       {entry{Load: "unknown then", Ratio: 1, Calm: true}, unjudged, "not recorded"},
 	} {
 		if got := judge(recorded, c.now, 0.3); got.verdict != c.want || !strings.Contains(got.why, c.why) {

@@ -9,7 +9,7 @@ import (
 func TestGrowthPage(t *testing.T) {
 	at := func(n int, cpu float64) point {
 		p := point{At: n, Restart: &restart{Seconds: 1.25, RSS: 64 << 20}}
-		p.Found.Broker.CPU, p.Found.Broker.PerTenant, p.Found.PerSecond = cpu, 300<<10, 2000
+		p.Found.Broker.CPU, p.Found.Broker.RSS, p.Found.PerSecond = cpu, float64(50<<20+n*300<<10), 2000
 		p.Found.Parts = []part{{Name: "making", CPU: 900}, {Name: "touching", CPU: 5000, Latency: latency{P50: 1}}}
 		return p
 	}
@@ -38,7 +38,7 @@ func TestGrowthPage(t *testing.T) {
 // TestCurves: every step can be asked for, and every curve has a table.
 func TestCurves(t *testing.T) {
 	for _, c := range curves() {
-		if len(columns(c.name)) == 0 || len(c.steps) == 0 || len(c.args(c.steps[0])) == 0 {
+		if len(columns(c.name, point{})) == 0 || len(c.steps) == 0 || len(c.args(c.steps[0])) == 0 {
 			t.Errorf("the curve %q is not whole", c.name)
 		}
 	}

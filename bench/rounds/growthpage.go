@@ -45,6 +45,18 @@ const (
 func (p point) cpu() float64 { return p.Found.Broker.CPU }
 func (p point) rss() float64 { return p.Found.Broker.RSS }
 
+// each is what one more of what a curve counts adds to an amount, compared with the curve's first point; 0 when there are
+// so few that it would say more of the load's own buffers.
+func each(first, p point, amount func(point) float64) float64 {
+	const few = 100
+	if p.At < few || amount(first) == 0 || amount(p) == 0 {
+		return 0
+	}
+	return (amount(p) - amount(first)) / float64(p.At-first.At)
+}
+
+func (r restart) rss() float64 { return float64(r.RSS) }
+
 // part returns a part of what was found, which is empty when there is none.
 func (p point) part(i int) part {
 	if i >= len(p.Found.Parts) {
@@ -61,8 +73,8 @@ func (p point) started() restart {
 	return *p.Restart
 }
 
-// columns are the tables' figures by the curve's name.
-func columns(curve string) []column {
+// columns are the tables' figures by the curve's name; first is the curve's first point.
+func columns(curve string, first point) []column {
 	look := func(i int) func(point) string {
 		return func(p point) string {
 			return milliseconds(p.part(i).Latency.P50) + ", " + microseconds(p.part(i).CPU)
@@ -70,7 +82,7 @@ func columns(curve string) []column {
 	}
 	start := []column{
 		{"start", func(p point) string { return seconds(p.started().Seconds) }},
-		{"memory after it", func(p point) string { return mebibytes(float64(p.started().RSS)) }},
+		{"memory after it", func(p point) string { return mebibytes(p.started().rss()) }},
 	}
 	switch curve {
 	case "subscribers":
@@ -85,14 +97,14 @@ func columns(curve string) []column {
 	case "tenants":
 		return append([]column{
 			{"CPU a message", func(p point) string { return microseconds(p.cpu()) }},
-			{"memory a tenant", func(p point) string { return kibibytes(p.Found.Broker.PerTenant) }},
+			{"memory a tenant", func(p point) string { return kibibytes(each(first, p, point.rss)) }},
 			{"CPU to make one", func(p point) string { return microseconds(p.part(making).CPU) }},
 			{"to its first ACK", func(p point) string { return microseconds(p.part(touching).CPU) }},
 		}, start...)
 	case "channels":
 		return append([]column{
 			{"CPU a message", func(p point) string { return microseconds(p.cpu()) }},
-			{"memory a channel", func(p point) string { return kibibytes(p.Found.Broker.PerChannel) }},
+			{"memory a channel", func(p point) string { return kibibytes(each(first, p, point.rss)) }},
 			{"CPU to open one", func(p point) string { return microseconds(p.part(opening).CPU) }},
 			{"resume of 10: p50, CPU", look(resuming)},
 		}, start...)
@@ -113,17 +125,18 @@ func (g growth) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s. One run a line, each on a fresh broker.\n", g.Machine, g.Date)
 	for _, c := range curves() {
-		if len(g.Curves[c.name]) == 0 {
+		points := g.Curves[c.name]
+		if len(points) == 0 {
 			continue
 		}
 		head, rule := "| "+c.name+" |", "|---|"
-		for _, col := range columns(c.name) {
+		for _, col := range columns(c.name, points[0]) {
 			head, rule = head+" "+col.title+" |", rule+"---|"
 		}
 		fmt.Fprintf(&b, "\n%s\n%s\n", head, rule)
-		for _, p := range g.Curves[c.name] {
+		for _, p := range points {
 			fmt.Fprintf(&b, "| %s |", chart.Number(float64(p.At)))
-			for _, col := range columns(c.name) {
+			for _, col := range columns(c.name, points[0]) {
 				fmt.Fprintf(&b, " %s |", col.of(p))
 			}
 			b.WriteByte('\n')
@@ -159,6 +172,9 @@ func (g growth) picture() chart.Panels {
 		}
 		return s
 	}
+	memory := func(curve, name string, amount func(point) float64) chart.Series {
+		return line(curve, name, func(p point) float64 { return each(g.Curves[curve][0], p, amount) / 1024 })
+	}
 	one := func(title, curve string, of func(point) float64) chart.Panel {
 		return chart.Panel{Title: title, Across: curve, Series: []chart.Series{line(curve, "", of)}}
 	}
@@ -176,12 +192,12 @@ func (g growth) picture() chart.Panels {
 			one("CPU a delivery, µs", "subscribers", point.cpu),
 			one("CPU a message spread over tenants, µs", "tenants", point.cpu),
 			{Title: "Memory a tenant, KiB", Across: "tenants", Series: []chart.Series{
-				line("tenants", "in use", func(p point) float64 { return p.Found.Broker.PerTenant / 1024 }),
-				line("tenants", "after a restart", func(p point) float64 { return float64(p.started().RSS) / 1024 / float64(p.At) }),
+				memory("tenants", "in use", point.rss),
+				memory("tenants", "after a restart", func(p point) float64 { return p.started().rss() }),
 			}},
 			one("Start with all of them, s", "tenants", func(p point) float64 { return p.started().Seconds }),
 			one("CPU a message spread over channels, µs", "channels", point.cpu),
-			one("Memory a channel, KiB", "channels", func(p point) float64 { return p.Found.Broker.PerChannel / 1024 }),
+			{Title: "Memory a channel, KiB", Across: "channels", Series: []chart.Series{memory("channels", "", point.rss)}},
 			looks("A look into the past, p50, ms", func(p part) float64 { return p.Latency.P50 }),
 			looks("A look into the past, CPU, µs", func(p part) float64 { return p.CPU }),
 		},
