@@ -78,7 +78,7 @@ bench-check: bench-programs ## Measure shortly and fail when a ratio is worse th
 	bin/rounds check -rounds $(ROUNDS) -only '$(LOAD)' -tolerance $(TOLERANCE)
 
 .PHONY: growth
-growth: bench-programs ## Measure how cost grows with subscribers, tenants, channels and messages, into docs/scaling.md; CURVE picks one and only prints
+growth: bench-programs ## Measure how cost grows with subscribers, tenants, channels and messages, into docs/scaling.md; CURVE picks one
 	bin/rounds growth -only '$(CURVE)'
 
 .PHONY: bench-programs

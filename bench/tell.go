@@ -23,11 +23,8 @@ func (f *flow) tell(ctx context.Context, streams []*stream, messages int) error 
 	}
 	for range messages {
 		for _, s := range streams {
-			for s.ledger.room() == 0 {
-				if err := flush(s.sender); err != nil {
-					return err
-				}
-				pause(ctx, time.Millisecond)
+			if err := f.awaitRoom(ctx, s, flush); err != nil {
+				return err
 			}
 			s.sender.add(s, time.Now())
 			if len(s.sender.batch) > bufferBytes/4 {
@@ -40,6 +37,25 @@ func (f *flow) tell(ctx context.Context, streams []*stream, messages int) error 
 	for _, p := range f.senders {
 		if err := flush(p); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// awaitRoom waits until a message more of a stream may be sent, as long as acknowledgements come.
+func (f *flow) awaitRoom(ctx context.Context, s *stream, flush func(*publisher) error) error {
+	for acked, since := f.acked.Load(), time.Now(); s.ledger.room() == 0; pause(ctx, time.Millisecond) {
+		if err := flush(s.sender); err != nil {
+			return err
+		}
+		if now := f.acked.Load(); now != acked {
+			acked, since = now, time.Now()
+		}
+		if time.Since(since) > stallAfter {
+			var c Counts
+			f.trouble.fill(&c)
+			return fault.New(fault.Internal, "Of %s messages %s were acknowledged, %s refused, and nothing more comes%s",
+				thousands(f.sent.Load()), thousands(f.acked.Load()), thousands(c.Refused), because(c.Reason))
 		}
 	}
 	return nil

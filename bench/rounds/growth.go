@@ -39,11 +39,14 @@ func curves() []curve {
 	}
 }
 
-// growth is what all curves have found, as docs/scaling.json keeps it.
-type growth struct {
-	Machine string             `json:"machine"`
-	Date    string             `json:"date"`
-	Curves  map[string][]point `json:"curves"`
+// growth is what the curves have found, by their names, as docs/scaling.json keeps it.
+type growth map[string]measured
+
+// measured is one curve.
+type measured struct {
+	Machine string  `json:"machine"`
+	Date    string  `json:"date"`
+	Points  []point `json:"points"`
 }
 
 // point is one step of a curve.
@@ -63,13 +66,13 @@ type restart struct {
 // grow measures the curves whose name contains a text, up to a number of things. When a step fails it goes on with the
 // next curve, and returns what there is with the error.
 func (r rig) grow(ctx context.Context, only string, most int) (g growth, err error) {
-	g = growth{Machine: machine(), Date: time.Now().UTC().Format("2006-01-02"), Curves: map[string][]point{}}
+	g = growth{}
 	for _, c := range curves() {
 		if !strings.Contains(c.name, only) {
 			continue
 		}
 		points, failed := r.follow(ctx, c, most)
-		g.Curves[c.name] = points
+		g[c.name] = measured{machine(), today(), points}
 		if err = errors.Join(err, failed); ctx.Err() != nil {
 			break
 		}

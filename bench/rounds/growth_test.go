@@ -13,13 +13,15 @@ func TestGrowthPage(t *testing.T) {
 		p.Found.Parts = []part{{Name: "making", CPU: 900}, {Name: "touching", CPU: 5000, Latency: latency{P50: 1}}}
 		return p
 	}
-	g := growth{Machine: "A machine", Date: "2026-11-21", Curves: map[string][]point{
-		"tenants": {at(1, 50), at(1000, 55)}, "subscribers": {{At: 10}},
-	}}
+	g := growth{
+		"tenants":     {"A machine", "2026-11-21", []point{at(1, 50), at(1000, 55)}},
+		"subscribers": {"Another", "2026-11-20", []point{{At: 10}}},
+	}
 	text := g.table()
 	for _, want := range []string{
 		"| tenants | CPU a message | memory a tenant | CPU to make one | to its first ACK | start | memory after it |\n|---|---|---|---|---|---|---|\n",
 		"| 1 k | 55.0 µs | 300 KiB | 900 µs | 5000 µs | 1.25 s | 64.0 MiB |\n",
+		"\nA machine, 2026-11-21; other processes took 0.00 to 0.00 cores.\n",
 		"| 10 | – | 0/s | –, – | – |\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"math"
 	"strings"
 
 	"parley/internal/chart"
@@ -123,9 +123,9 @@ func columns(curve string, first point) []column {
 // table is the tables of all curves for docs/scaling.md.
 func (g growth) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s. One run a line, each on a fresh broker.\n", g.Machine, g.Date)
+	b.WriteString("One run a line, each on a fresh broker.\n")
 	for _, c := range curves() {
-		points := g.Curves[c.name]
+		points := g[c.name].Points
 		if len(points) == 0 {
 			continue
 		}
@@ -141,31 +141,25 @@ func (g growth) table() string {
 			}
 			b.WriteByte('\n')
 		}
+		fmt.Fprintf(&b, "\n%s\n", g[c.name].about())
 	}
-	least, most := g.others()
-	fmt.Fprintf(&b, "\nOther processes took %s to %s cores meanwhile.\n", short(least), short(most))
 	return b.String()
 }
 
-// others is the least and the most that other processes took.
-func (g growth) others() (least, most float64) {
-	all := []float64{}
-	for _, points := range g.Curves {
-		for _, p := range points {
-			all = append(all, p.Found.Load.Others)
-		}
+// about says what a curve was measured on, and what else was on it.
+func (m measured) about() string {
+	least, most := math.Inf(1), 0.0
+	for _, p := range m.Points {
+		least, most = min(least, p.Found.Load.Others), max(most, p.Found.Load.Others)
 	}
-	if len(all) == 0 {
-		return 0, 0
-	}
-	return slices.Min(all), slices.Max(all)
+	return fmt.Sprintf("%s, %s; other processes took %s to %s cores.", m.Machine, m.Date, short(least), short(most))
 }
 
 // picture draws the curves.
 func (g growth) picture() chart.Panels {
 	line := func(curve, name string, of func(point) float64) chart.Series {
 		s := chart.Series{Name: name}
-		for _, p := range g.Curves[curve] {
+		for _, p := range g[curve].Points {
 			if v := of(p); v > 0 {
 				s.Points = append(s.Points, chart.Point{X: float64(p.At), Y: v})
 			}
@@ -173,7 +167,7 @@ func (g growth) picture() chart.Panels {
 		return s
 	}
 	memory := func(curve, name string, amount func(point) float64) chart.Series {
-		return line(curve, name, func(p point) float64 { return each(g.Curves[curve][0], p, amount) / 1024 })
+		return line(curve, name, func(p point) float64 { return each(g[curve].Points[0], p, amount) / 1024 })
 	}
 	one := func(title, curve string, of func(point) float64) chart.Panel {
 		return chart.Panel{Title: title, Across: curve, Series: []chart.Series{line(curve, "", of)}}
@@ -187,7 +181,7 @@ func (g growth) picture() chart.Panels {
 	}
 	return chart.Panels{
 		Title: "What grows, and what does not",
-		Note:  fmt.Sprintf("Against linear axes from zero; across, each step is ten times as many. %s, %s.", g.Machine, g.Date),
+		Note:  "Upwards the axes are linear and begin at zero; across, a step is ten times as many.",
 		Panels: []chart.Panel{
 			one("CPU a delivery, µs", "subscribers", point.cpu),
 			one("CPU a message spread over tenants, µs", "tenants", point.cpu),

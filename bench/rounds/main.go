@@ -16,6 +16,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"os/signal"
@@ -68,7 +70,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&opts.parley, "parley", "bin/parley", "the broker, which is also the load generator")
 	flags.StringVar(&opts.limit, "limit", "bin/limit", "the bare program")
 	flags.IntVar(&opts.rounds, "rounds", 3, "how often everything is measured")
-	flags.StringVar(&opts.only, "only", "", "measure only what has this in its name; nothing is written then")
+	flags.StringVar(&opts.only, "only", "", "measure only what has this in its name; measure writes nothing then, growth only that curve")
 	flags.Float64Var(&opts.calm, "calm", 0.3, "leave rounds out in which other processes took more cores than this")
 	flags.Float64Var(&opts.tolerance, "tolerance", 0.3, "by how much a ratio may be above the recorded one")
 	flags.StringVar(&opts.docs, "docs", "docs", "where the pages are")
@@ -97,7 +99,7 @@ func measure(ctx context.Context, stdout io.Writer, opts options) error {
 	if err != nil {
 		return err
 	}
-	r := record{Machine: machine(), Date: time.Now().UTC().Format("2006-01-02"), Rounds: opts.rounds}
+	r := record{Machine: machine(), Date: today(), Rounds: opts.rounds}
 	for _, l := range all {
 		r.Loads = append(r.Loads, entryOf(l, pairs[l.name], opts.calm))
 	}
@@ -119,17 +121,28 @@ func check(ctx context.Context, stdout io.Writer, opts options) error {
 	return opts.compare(ctx, stdout, recorded, chosen(loads(), opts.only), opts)
 }
 
-// grow measures how cost grows and prints the tables. When it was all of them, it writes the page too.
+// grow measures how cost grows and prints the tables. It writes the page too, with what is recorded of the curves that
+// were left out, unless it was told to stop early.
 func grow(ctx context.Context, stdout io.Writer, opts options) error {
 	g, err := opts.grow(ctx, opts.only, opts.most)
 	if _, failed := io.WriteString(stdout, g.table()); err != nil || failed != nil { // what there is may have taken long
 		return errors.Join(err, failed)
 	}
-	if opts.only != "" || opts.most != math.MaxInt {
+	if opts.most != math.MaxInt {
 		return nil
 	}
-	return g.write(opts.docs)
+	all, err := readJSON[growth](scalingPage(opts.docs).path(".json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if all == nil {
+		all = growth{}
+	}
+	maps.Copy(all, g)
+	return all.write(opts.docs)
 }
+
+func today() string { return time.Now().UTC().Format("2006-01-02") }
 
 // pages writes all pages from what is recorded.
 func pages(docs string) error {
