@@ -66,7 +66,7 @@ func (e *Engine) Acquire(ctx context.Context, a AccountID) (*Conn, error) {
 	case <-c.ready:
 	case <-ctx.Done():
 		c.Release()
-		return nil, ctx.Err()
+		return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "The tenant can't be reached now.")
 	}
 	if c.err != nil {
 		e.conns.forget(c)

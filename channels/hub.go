@@ -147,7 +147,7 @@ func (h *Hub) Open(ctx context.Context, tenant tenants.ID, account broker.Accoun
 	case <-s.ready:
 	case <-ctx.Done():
 		s.Release()
-		return nil, ctx.Err()
+		return nil, unreachable(ctx.Err())
 	}
 	if s.err != nil {
 		h.forget(s)

@@ -160,7 +160,7 @@ func (s *Space) Subscribe(ctx context.Context, to Address, opts SubscribeOptions
 	case <-t.shard.done:
 		err = fault.New(fault.Draining, "The broker is shutting down.")
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = unreachable(ctx.Err())
 	}
 	s.leave(t)
 	return nil, err
@@ -199,7 +199,7 @@ func (s *Space) topic(ctx context.Context, to Address) (*topic, error) {
 		return t, t.err
 	case <-ctx.Done():
 		s.leave(t)
-		return nil, ctx.Err()
+		return nil, unreachable(ctx.Err())
 	}
 }
 
