@@ -11,6 +11,7 @@ import (
 	"parley/frontends"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -42,6 +43,10 @@ type settings struct {
 	DedupeWindow time.Duration `setting:"" default:"2m" help:"How long a message id is remembered, so that a repetition is stored once. Defaults to 2m."`
 	MinFree      uint64        `setting:"" default:"67108864" placeholder:"BYTES" help:"Free bytes on the disk under which nothing more is stored. Defaults to 67108864."`
 
+	SessionRetention time.Duration `setting:"" default:"2160h" help:"How long what was said in a session is kept. Defaults to 2160h, which is 90 days."`
+	WorkerWait       time.Duration `setting:"" default:"30s" help:"How long a message waits for an AI worker. Defaults to 30s."`
+	WorkerSilence    time.Duration `setting:"" default:"10s" help:"How long an AI worker may be silent in an answer before another one is asked. Defaults to 10s."`
+
 	PingInterval time.Duration `setting:"" default:"30s" help:"How often a client is pinged. Defaults to 30s."`
 	IdleTimeout  time.Duration `setting:"" default:"5m" help:"How long a client may neither speak nor answer pings. Defaults to 5m."`
 	DrainTimeout time.Duration `setting:"" default:"10s" help:"How long clients have to take what is theirs when the broker stops. Defaults to 10s."`
@@ -65,6 +70,7 @@ func (s settings) effective() (settings, error) {
 	for name, d := range map[string]time.Duration{
 		"retention": s.Retention, "dedupe-window": s.DedupeWindow, "ping-interval": s.PingInterval,
 		"idle-timeout": s.IdleTimeout, "drain-timeout": s.DrainTimeout, "max-token-life": s.MaxTokenLife,
+		"session-retention": s.SessionRetention, "worker-wait": s.WorkerWait, "worker-silence": s.WorkerSilence,
 	} {
 		if d <= 0 {
 			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
@@ -120,11 +126,12 @@ func (s settings) node() nodeConfig {
 	return nodeConfig{
 		Broker: broker.Config{
 			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
-			ServerName: s.NodeName, SeedFile: s.OperatorSeedFile,
+			SessionRetention: s.SessionRetention, ServerName: s.NodeName, SeedFile: s.OperatorSeedFile,
 			Cluster:  broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes, Found: s.ClusterFound},
 			External: broker.External{URLs: s.NATSURL, CAFile: s.NATSCA},
 		},
-		Tenants: tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
+		Sessions: sessions.Config{WorkerWait: s.WorkerWait, WorkerSilence: s.WorkerSilence},
+		Tenants:  tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
 		Edge: frontends.Config{
 			Sockets:      ws.Config{PingEvery: s.PingInterval, IdleAfter: s.IdleTimeout},
 			DrainTimeout: s.DrainTimeout,
