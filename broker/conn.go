@@ -129,6 +129,13 @@ func (t *connTable) admit(a AccountID) {
 	delete(t.barred, a)
 }
 
+// admitAll undoes bar for all accounts. Those that are suspended are refused by the servers as well.
+func (t *connTable) admitAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.barred)
+}
+
 func (t *connTable) closeAll() {
 	t.mu.Lock()
 	all := t.open

@@ -28,8 +28,10 @@ const (
 	// externalLease is longer than two elections of servers with NATS' own timers, 4 to 9 seconds each: a lease can't be
 	// renewed while nobody leads the bucket, and must not run out before.
 	externalLease = 30 * time.Second
-	// externalPing is how often a server must answer, two times out of three.
-	externalPing = 5 * time.Second
+	// externalPing is how often a server is asked for a sign of life. One that owes three is given up for another.
+	externalPing = 2 * time.Second
+	// externalWrite is how long a server may take nothing that is sent to it.
+	externalWrite = 5 * time.Second
 )
 
 // external is the servers of an External. What they hold is stored when they confirm it: a server that does not sync every
@@ -105,6 +107,7 @@ func (x *external) first(ctx context.Context) (*nats.Conn, error) {
 				}
 			}),
 			nats.ReconnectHandler(func(nc *nats.Conn) {
+				x.e.conns.admitAll() // that one was resumed may have been said meanwhile
 				x.e.log.Info("connected to a NATS server again", "server", nc.ConnectedServerName())
 			}))
 		if err == nil && !nc.AuthRequired() { // such a server takes anybody, and has no accounts
@@ -153,6 +156,7 @@ const fixConfig = "Run them with the configuration that parley nats config print
 func (x *external) dial(opts ...nats.Option) (*nats.Conn, error) {
 	opts = append(opts,
 		nats.PingInterval(externalPing),
+		nats.FlusherTimeout(externalWrite),
 		// A server that has just come back may not know an account yet. Who is really refused is barred by the engine.
 		nats.IgnoreAuthErrorAbort())
 	if ca := x.e.cfg.External.CAFile; ca != "" {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"parley/test/rig"
 )
@@ -40,6 +41,33 @@ func TestExternalServesAlike(t *testing.T) {
 				t.Errorf("received %s", got)
 			}
 		}
+	}
+}
+
+// TestExternalServerHangs freezes each of the servers in turn, so that at least one of them is the one that the broker is
+// connected to, and one leads the stream.
+func TestExternalServerHangs(t *testing.T) {
+	servers := parley.StartNATS(t, 3)
+	node := startOnNATS(t, servers, 1)[0]
+	acme := newTenant(t, node, "acme")
+	bob := acme.agent("bob", "general")
+	alice := acme.agent("alice", "general", "echo", "false")
+	for _, s := range servers.Servers {
+		s.Freeze()
+		since := time.Now()
+		await(t, "a message to be stored", func() bool {
+			alice.Send(rig.Frame{"id": s.Name, "type": "message", "content": s.Name})
+			return alice.Next().Type() == "ACK"
+		})
+		t.Logf("stored %s after %s was frozen", time.Since(since), s.Name)
+		if got := bob.Message(); got["content"] != s.Name {
+			t.Errorf("received %s", got)
+		}
+		s.Thaw()
+	}
+	bob.Settle()
+	if more := bob.Pending(); len(more) > 0 {
+		t.Errorf("received twice: %s", more)
 	}
 }
 

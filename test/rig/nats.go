@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,6 +93,13 @@ func (s *NATSServer) Kill() {
 		s.process.kill()
 	}
 }
+
+// Freeze stops the server without ending it, as a machine does that the network has lost: connections stay, and nothing
+// answers. Thaw lets it go on.
+func (s *NATSServer) Freeze() { s.process.signal(syscall.SIGSTOP) }
+
+// Thaw undoes Freeze.
+func (s *NATSServer) Thaw() { s.process.signal(syscall.SIGCONT) }
 
 // Await returns once the server takes connections, and refuses one that has no credentials.
 func (s *NATSServer) Await() {
