@@ -29,6 +29,8 @@ type claims struct {
 	Permissions permissions  `json:"permissions"`
 	Type        string       `json:"typ"`
 	Scope       list         `json:"scope"` // one string of words, or a list of them
+
+	Others jsontext.Value `json:",unknown"` // an object of the claims that mean nothing here; nil when there are none
 }
 
 // plainClaims is claims without its methods, so that UnmarshalJSON does not call itself.

@@ -21,6 +21,7 @@ type Grant struct {
 	Issued  time.Time    // Zero when the token does not say.
 	Expires time.Time    // Zero means never, which only an API key may have.
 	APIKey  string       // the id of the API key that it stands for: one for all users, so that Agent is empty
+	Claims  []byte       // the token's claims that mean nothing to the broker, as a JSON object; nil when there are none
 	Login   bool         // proves who somebody is, but opens no connection: MayPublish and MaySubscribe refuse all
 
 	scopes     []Scope // of an API key
@@ -96,6 +97,7 @@ func newGrant(c *claims) (*Grant, error) {
 	g := &Grant{
 		Tenant: ID(c.Tenant), Agent: agent, JTI: c.JTI, Issued: c.IssuedAt.time(), Expires: c.Expires.time(),
 		Login: c.login(), inbox: agentRoot + string(agent), anyChannel: !c.Channels.present, channels: c.Channels.items,
+		Claims: c.Others,
 	}
 	for _, p := range g.channels {
 		if !validPattern(p) || len(p) > broker.MaxNameBytes {

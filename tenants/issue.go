@@ -1,8 +1,10 @@
 package tenants
 
 import (
+	"maps"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
@@ -17,6 +19,7 @@ type TokenSpec struct {
 	User        broker.Token  // claim sub
 	Channels    []string      // claim channels. Nil means every channel; empty means none.
 	Permissions *Permissions  // claim permissions. Nil means no further limits.
+	Claims      []byte        // a JSON object of further claims, which mean nothing to the broker; may be nil
 	Login       bool          // a login token: to be exchanged, not to connect with
 	TTL         time.Duration // Defaults to 1h.
 	Kid         string        // Defaults to the newest live key that the broker can sign with.
@@ -114,10 +117,16 @@ func tokenClaims(t Tenant, key Key, spec TokenSpec, now time.Time) (jwt.MapClaim
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "make a token id")
 	}
-	c := jwt.MapClaims{
+	c := jwt.MapClaims{}
+	if len(spec.Claims) > 0 {
+		if err := json.Unmarshal(spec.Claims, &c); err != nil {
+			return nil, fault.Wrap(fault.InvalidFormat, err, "Further claims are a JSON object.")
+		}
+	}
+	maps.Copy(c, jwt.MapClaims{
 		"tenant_id": string(t.ID), "sub": string(spec.Agent + spec.User), "jti": id.String(),
 		"iat": now.Unix(), "exp": now.Add(spec.TTL).Unix(),
-	}
+	})
 	if spec.Agent != "" {
 		c["agent_id"] = string(spec.Agent)
 	}

@@ -1,0 +1,96 @@
+package conversation
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"parley/frontends/door"
+	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/sessions"
+)
+
+// Limits are the terms of one connection. The zero value is ready to use.
+type Limits struct {
+	FramesPerSecond int // what comes beyond is refused; ten times as much ends the connection. Defaults to 100.
+	Burst           int // how many frames may come at once after a pause. Defaults to twice FramesPerSecond.
+	Sessions        int // that the connection may follow at once. Defaults to 100.
+}
+
+func (l Limits) withDefaults() Limits {
+	l.FramesPerSecond = cmp.Or(l.FramesPerSecond, 100)
+	l.Burst = cmp.Or(l.Burst, 2*l.FramesPerSecond)
+	l.Sessions = cmp.Or(l.Sessions, 100)
+	return l
+}
+
+// Client is the dialect's side of one connection. All its methods are called by the connection's own goroutine, one at a
+// time, but Lost.
+type Client interface {
+	// Open is called first, when the client sees its connection open. An error ends the connection with TryLater.
+	Open(*Socket) error
+
+	// Handle carries out one frame: a text message within the size limit, valid UTF-8 and not above the rate. The text is
+	// valid until Handle returns. It may wait for the disk, and for nobody else. An error is answered with Refusal.
+	Handle(text []byte) error
+
+	// Refusal returns the dialect's answer to a frame that was not carried out. text is the frame as far as it could be
+	// read, and may be nothing, cut off, or no JSON at all.
+	Refusal(text []byte, err error) []byte
+
+	// Lost says that a session is not followed any more, because it was deleted or can't be read. It is called by the
+	// session's goroutine and must not wait.
+	Lost(session string, err error)
+
+	// Close is called last, also after an Open that failed.
+	Close()
+}
+
+// Desk serves the sockets of all dialects of chat. Its methods may be called concurrently.
+type Desk struct {
+	door     *door.Door
+	hub      *sessions.Hub
+	life     context.Context // ends when the process does
+	log      *slog.Logger
+	draining atomic.Bool
+	cutOff   *cutOff
+}
+
+// New returns a Desk over these parts, which stay the caller's. life bounds what connections wait for.
+func New(life context.Context, in *door.Door, hub *sessions.Hub, log *slog.Logger) *Desk {
+	return &Desk{door: in, hub: hub, life: life, log: log, cutOff: newCutOff()}
+}
+
+// Drain makes the Desk refuse new connections and new frames with fault.Draining.
+func (d *Desk) Drain() { d.draining.Store(true) }
+
+// Hub returns the sessions that the Desk's sockets follow.
+func (d *Desk) Hub() *sessions.Hub { return d.hub }
+
+// lookup bounds what a frame may wait for.
+const lookup = 10 * time.Second
+
+// Patience returns a context for what one frame or one connection attempt may wait for.
+func (d *Desk) Patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(d.life, lookup)
+}
+
+// Serve makes a WebSocket connection of the request and serves it until it ends; it returns meanwhile, and keeps neither w
+// nor r. A request that can't be upgraded is a fault, not answered yet, and the Client is not called.
+func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, limits Limits, client Client) error {
+	if d.draining.Load() {
+		return errDraining
+	}
+	s := &Socket{
+		desk: d, client: client, limits: limits.withDefaults(), origin: uuid.NewString(), places: map[string]*place{},
+	}
+	return d.door.Upgrade(w, r, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
+}
+
+var errDraining = fault.New(fault.Draining, "The broker is shutting down; nothing was done.")

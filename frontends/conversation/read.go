@@ -1,0 +1,66 @@
+package conversation
+
+import (
+	"errors"
+	"time"
+
+	"parley/frontends/ws"
+	"parley/internal/fault"
+)
+
+// serve runs the connection until its socket ends.
+func (s *Socket) serve(conn *ws.Conn) {
+	s.conn = conn
+	defer s.leave()
+	defer s.client.Close()
+	if err := s.client.Open(s); err != nil {
+		s.desk.log.Warn("a connection could not be opened", "tenant", s.principal.Tenant, "err", err)
+		s.Close(ws.TryLater, fault.Message(err))
+	}
+	s.read()
+}
+
+// read carries out what the client sends. No input ends the connection but a flood: what is too long to be read and what
+// is no UTF-8 ends it below.
+func (s *Socket) read() {
+	pace := newPace(s.limits)
+	for {
+		text, kind, err := s.conn.ReadMessage()
+		var tooBig *ws.TooBigError
+		if err != nil && !errors.As(err, &tooBig) {
+			return
+		}
+		switch pace.take(time.Now()) {
+		case flood:
+			s.Close(ws.PolicyViolation, "far too many messages a second")
+			return
+		case tooFast:
+			s.refuse(text, fault.New(fault.RateLimited, "A connection may send %d messages a second.", s.limits.FramesPerSecond).
+				WithFix("Send it again a second later."))
+			continue
+		case inTime:
+		}
+		switch {
+		case tooBig != nil:
+			s.refuse(text, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit))
+		case kind != ws.Text:
+			s.refuse(nil, fault.New(fault.InvalidFormat, "Frames are text."))
+		case s.desk.draining.Load():
+			s.refuse(text, errDraining)
+		default:
+			if err := s.client.Handle(text); err != nil {
+				s.refuse(text, err)
+			}
+		}
+	}
+}
+
+// refuse answers a frame that was not carried out.
+func (s *Socket) refuse(text []byte, err error) {
+	if fault.CodeOf(err) == fault.Internal {
+		s.desk.log.Error("a frame could not be carried out", "tenant", s.principal.Tenant, "err", err)
+	}
+	if payload := s.client.Refusal(text, err); len(payload) > 0 {
+		s.Send(payload)
+	}
+}

@@ -1,0 +1,165 @@
+package conversation
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"parley/frontends/door"
+	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/sessions"
+	"parley/tenants"
+)
+
+// Socket is one client's connection. Its methods are for the Client's own goroutine, except Send, SendFrames, Close and
+// Running, which may be called by any.
+type Socket struct {
+	desk    *Desk
+	client  Client
+	limits  Limits
+	origin  string
+	conn    *ws.Conn
+	visitor *door.Visitor // nil until Admit
+
+	principal sessions.Principal
+
+	mu     sync.Mutex
+	places map[string]*place // guarded by mu; by session
+	lost   []*place          // guarded by mu; places in sessions that are gone, still to be closed
+}
+
+// Admit lets the user in whom a grant proves, at first or again with another token of the same user. It has to be called
+// before Follow.
+func (s *Socket) Admit(g *tenants.Grant, p sessions.Principal) {
+	s.principal = p
+	if s.visitor != nil {
+		s.visitor.Renew(g)
+		return
+	}
+	s.visitor = s.desk.door.Admit(s.conn, g)
+}
+
+// Principal returns whom Admit has let in; the zero value before.
+func (s *Socket) Principal() sessions.Principal { return s.principal }
+
+// Origin names this connection among all: see sessions.Utterance.
+func (s *Socket) Origin() string { return s.origin }
+
+// Patience returns a context for what one frame may wait for.
+func (s *Socket) Patience() (context.Context, context.CancelFunc) { return s.desk.Patience() }
+
+// Send sends one frame. A socket that takes no more ends by itself.
+func (s *Socket) Send(payload []byte) { s.SendFrames(ws.AppendText(nil, payload)) }
+
+// SendFrames sends what an Encoder wrote, which may be nothing. frames must not be changed any more.
+func (s *Socket) SendFrames(frames []byte) {
+	if len(frames) > 0 {
+		_ = s.conn.Send(frames)
+	}
+}
+
+// Close ends the connection. The first end counts.
+func (s *Socket) Close(code ws.Code, reason string) { s.conn.Close(code, reason) }
+
+// Follow has enc tell the client what happens in a session, beginning with the answer that is running or that was cut off
+// when the same user's connection ended. Following twice changes nothing. Errors are fault.LimitExceeded and those of
+// sessions.Hub.Follow.
+func (s *Socket) Follow(session string, enc Encoder) error {
+	s.mu.Lock()
+	if s.places[session] != nil {
+		s.mu.Unlock()
+		return nil
+	}
+	if len(s.places) >= s.limits.Sessions {
+		s.mu.Unlock()
+		return fault.New(fault.LimitExceeded, "A connection follows at most %d sessions.", s.limits.Sessions)
+	}
+	p := &place{socket: s, session: session, enc: enc}
+	s.places[session] = p
+	s.mu.Unlock()
+	ctx, cancel := s.Patience()
+	defer cancel()
+	following, err := s.desk.hub.Follow(ctx, s.principal, session, p)
+	if err != nil {
+		s.forget(p)
+		return err
+	}
+	p.following = following
+	s.makeGood(ctx, p)
+	return nil
+}
+
+// Follows reports whether the connection follows a session.
+func (s *Socket) Follows(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.places[session] != nil
+}
+
+// Unfollow ends what Follow began, if it did.
+func (s *Socket) Unfollow(session string) {
+	s.mu.Lock()
+	p := s.places[session]
+	delete(s.places, session)
+	s.mu.Unlock()
+	if p != nil && p.following != nil {
+		p.following.Close()
+	}
+}
+
+// Following returns the sessions that the connection follows, in the order of their ids.
+func (s *Socket) Following() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.places))
+}
+
+// Running returns the answer that is being given in a session, by its id and by the message that it answers; both are ""
+// when none is, or the session is not followed.
+func (s *Socket) Running(session string) (answer, run string) {
+	s.mu.Lock()
+	p := s.places[session]
+	s.mu.Unlock()
+	if p == nil {
+		return "", ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answer, p.run
+}
+
+// forget removes a place that was not to be had.
+func (s *Socket) forget(p *place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.places, p.session)
+}
+
+// lose removes a place in a session that is gone.
+func (s *Socket) lose(p *place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.places[p.session] == p {
+		delete(s.places, p.session)
+		s.lost = append(s.lost, p)
+	}
+}
+
+// leave gives back what the connection holds.
+func (s *Socket) leave() {
+	s.mu.Lock()
+	all := append(s.lost, slices.Collect(maps.Values(s.places))...)
+	s.lost, s.places = nil, map[string]*place{}
+	s.mu.Unlock()
+	for _, p := range all {
+		if p.following != nil {
+			p.following.Close()
+			s.desk.cutOff.note(s.principal, p)
+		}
+	}
+	if s.visitor != nil {
+		s.visitor.Leave()
+	}
+}

@@ -1,0 +1,39 @@
+package door
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"parley/frontends/ws"
+	"parley/internal/fault"
+)
+
+// Upgrade makes a WebSocket connection of the request and runs serve on the connection's own goroutine, as ws.Set.Accept
+// does. opts.Origins and opts.Subprotocol are the Door's affair. What can't be upgraded is a fault, and not answered yet.
+func (d *Door) Upgrade(w http.ResponseWriter, r *http.Request, opts ws.Options, serve func(*ws.Conn)) error {
+	opts.Origins, opts.Subprotocol = d.origins, offered(r)
+	return handshakeFault(d.set.Accept(w, r, opts, serve))
+}
+
+// offered returns the subprotocol to agree on, the first that the client offers. One that carried a token is no longer
+// among them: the edge has taken it off the request.
+func offered(r *http.Request) string {
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	return strings.TrimSpace(first)
+}
+
+// handshakeFault is what a request that is no proper upgrade is answered.
+func handshakeFault(err error) error {
+	h, ok := errors.AsType[*ws.HandshakeError](err)
+	if !ok {
+		return err
+	}
+	switch h.Status {
+	case http.StatusForbidden:
+		return fault.New(fault.PermissionDenied, "%s", h.Reason)
+	case http.StatusServiceUnavailable:
+		return fault.New(fault.Draining, "%s", h.Reason)
+	}
+	return fault.New(fault.UpgradeRequired, "The endpoint takes WebSocket connections only: %s.", h.Reason)
+}
