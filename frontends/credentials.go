@@ -17,12 +17,14 @@ const bearerProtocol = "base64url.bearer.parley."
 var credentialParameters = [...]string{"token", "access_token", "api_key"}
 
 // takeToken takes the credential off the request, from wherever it may stand, so that nothing behind this point can
-// log, trace or echo it. parameter is the dialect's own query parameter. Two different credentials are refused: whoever
+// log, trace or echo it. parameter is the dialect's own query parameter, "" when it has none. Two different credentials are refused: whoever
 // reads the request otherwise would believe the other one.
 func takeToken(r *http.Request, parameter string) (string, error) {
 	var found []string
 	query := r.URL.Query()
-	found = append(found, query[parameter]...)
+	if parameter != "" {
+		found = append(found, query[parameter]...)
+	}
 	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		found = append(found, strings.TrimSpace(token))
 	}
@@ -36,8 +38,7 @@ func takeToken(r *http.Request, parameter string) (string, error) {
 	redact(r, query, protocols)
 	found = slices.DeleteFunc(found, func(s string) bool { return s == "" })
 	if len(found) == 0 {
-		return "", fault.New(fault.AuthRequired, "The request has no token.").
-			WithFix("Add ?%s=… to the URL, or the header Authorization: Bearer ….", parameter)
+		return "", noToken(parameter)
 	}
 	for _, other := range found[1:] {
 		if other != found[0] {
@@ -45,6 +46,14 @@ func takeToken(r *http.Request, parameter string) (string, error) {
 		}
 	}
 	return found[0], nil
+}
+
+func noToken(parameter string) error {
+	err := fault.New(fault.AuthRequired, "The request has no token.")
+	if parameter == "" {
+		return err.WithFix("Add the header Authorization: Bearer ….")
+	}
+	return err.WithFix("Add ?%s=… to the URL, or the header Authorization: Bearer ….", parameter)
 }
 
 // takeBearerProtocol separates the offered subprotocols from the token among them.

@@ -14,7 +14,12 @@ import (
 
 	"parley/channels"
 	"parley/frontends/agents"
+	"parley/frontends/assistant"
+	"parley/frontends/chat"
+	"parley/frontends/conversation"
+	"parley/frontends/door"
 	"parley/frontends/ws"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -30,6 +35,7 @@ const (
 // Config tunes an Edge. The zero value is ready to use.
 type Config struct {
 	Sockets      ws.Config
+	Assistant    assistant.Config
 	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
 }
 
@@ -38,20 +44,28 @@ type Edge struct {
 	cfg      Config
 	registry *tenants.Registry
 	hub      *channels.Hub
+	talks    *sessions.Hub
 	log      *slog.Logger
 
-	set    *ws.Set
-	door   *door
-	agents *agents.Dialect
-	end    context.CancelFunc // of what connections wait for
+	set       *ws.Set
+	door      *door.Door
+	desk      *conversation.Desk
+	agents    *agents.Dialect
+	chat      *chat.Dialect
+	assistant *assistant.Dialect
+	end       context.CancelFunc // of what connections wait for
 }
 
 // New returns an Edge over these parts, which stay the caller's. It serves nobody before Serve.
-func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, log *slog.Logger) *Edge {
+func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessions.Hub, log *slog.Logger) *Edge {
 	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 10*time.Second)
 	life, end := context.WithCancel(context.Background())
-	e := &Edge{cfg: cfg, registry: registry, hub: hub, log: log, set: ws.NewSet(cfg.Sockets), door: newDoor(registry), end: end}
-	e.agents = agents.New(life, e.set, hub, e.door, registry, log)
+	e := &Edge{cfg: cfg, registry: registry, hub: hub, talks: talks, log: log, set: ws.NewSet(cfg.Sockets), end: end}
+	e.door = door.New(e.set, registry)
+	e.agents = agents.New(life, hub, e.door, registry, log)
+	e.desk = conversation.New(life, e.door, talks, log)
+	e.chat = chat.New(e.desk)
+	e.assistant = assistant.New(cfg.Assistant, e.desk, registry)
 	return e
 }
 
@@ -96,9 +110,10 @@ func (e *Edge) Serve(ctx context.Context, listeners ...net.Listener) error {
 
 // tenantChanged brings the open connections in line with what their tenant is now.
 func (e *Edge) tenantChanged(t tenants.Tenant) {
-	e.door.recheck(t.ID)
+	e.door.Recheck(t.ID)
 	if t.Suspended() || t.Gone() {
 		e.hub.Drop(t.ID)
+		e.talks.Drop(t.Account)
 	}
 }
 
@@ -106,6 +121,7 @@ func (e *Edge) drain(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.DrainTimeout)
 	defer cancel()
 	e.agents.Drain()
+	e.desk.Drain()
 	e.log.Info("draining", "connections", e.set.Len())
 	var g errgroup.Group
 	g.Go(func() error { return server.Shutdown(ctx) })

@@ -21,8 +21,10 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/channels"
+	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -37,6 +39,8 @@ func TestMain(m *testing.M) {
 
 // world is a node with two tenants of which the second is hostile.
 type world struct {
+	engine   *broker.Engine
+	talks    *sessions.Hub
 	registry *tenants.Registry
 	edge     *Edge
 	url      string // host:port
@@ -45,8 +49,14 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, Config{})
+}
+
+func newWorldWith(t testing.TB, cfg Config) *world {
+	t.Helper()
+	cfg.Sockets.IdleAfter = 24 * time.Hour
 	log := slog.New(slog.DiscardHandler)
-	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: broker.ListenOff}, log)
+	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +66,19 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	hub := channels.NewHub(channels.Config{Frame: ws.AppendText}, engine, committer, log)
+	talks, err := sessions.NewHub(sessions.Config{}, engine, committer, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{registry: registry, edge: New(Config{Sockets: ws.Config{IdleAfter: 24 * time.Hour}}, registry, hub, log), url: l.Addr().String()}
+	w := &world{engine: engine, talks: talks, registry: registry, edge: New(cfg, registry, hub, talks, log), url: l.Addr().String()}
 	// Started from the bottom, ended from the top.
 	var ends []func()
 	for _, run := range []func(context.Context) error{
-		committer.Run, registry.Run, hub.Run, func(ctx context.Context) error { return w.edge.Serve(ctx, l) },
+		committer.Run, registry.Run, hub.Run, talks.Run, func(ctx context.Context) error { return w.edge.Serve(ctx, l) },
 	} {
 		ctx, stop := context.WithCancel(context.Background())
 		var done sync.WaitGroup
@@ -75,11 +89,11 @@ func newWorld(t testing.TB) *world {
 		})
 		ends = append(ends, func() { stop(); done.Wait() })
 	}
-	w.drain = sync.OnceFunc(ends[3])
+	w.drain = sync.OnceFunc(ends[4])
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		w.drain()
-		for i := 2; i >= 0; i-- {
+		for i := 3; i >= 0; i-- {
 			ends[i]()
 		}
 		if err := engine.Close(); err != nil {
@@ -380,12 +394,12 @@ func TestGrantsEndOpenConnections(t *testing.T) {
 			if _, err := w.registry.Suspend(t.Context(), "acme"); err != nil {
 				t.Fatal(err)
 			}
-		}, websocket.StatusCode(closeSuspended)},
+		}, websocket.StatusCode(door.Suspended)},
 		"deletion": {func(t *testing.T) {
 			if err := w.registry.Delete(t.Context(), "acme"); err != nil {
 				t.Fatal(err)
 			}
-		}, websocket.StatusCode(closeRevoked)},
+		}, websocket.StatusCode(door.Revoked)},
 		"revoked key": {func(t *testing.T) {
 			acme, err := w.registry.Get("acme")
 			if err != nil {
@@ -394,8 +408,8 @@ func TestGrantsEndOpenConnections(t *testing.T) {
 			if _, err := w.registry.RevokeKey(t.Context(), "acme", acme.Keys[0].Kid); err != nil {
 				t.Fatal(err)
 			}
-		}, websocket.StatusCode(closeRevoked)},
-		"expiry": {func(*testing.T) { w.edge.set.Tick(time.Now().Add(2 * time.Hour)) }, websocket.StatusCode(closeTokenExpired)},
+		}, websocket.StatusCode(door.Revoked)},
+		"expiry": {func(*testing.T) { w.edge.set.Tick(time.Now().Add(2 * time.Hour)) }, websocket.StatusCode(door.TokenExpired)},
 		"drain":  {func(*testing.T) { go w.drain() }, websocket.StatusServiceRestart},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -444,4 +458,19 @@ func TestTakeTokenLeavesNothingToLog(t *testing.T) {
 	if r.URL.String() != "/v1/ws?x=1" || r.RequestURI != "/v1/ws?x=1" || len(r.Header) != 1 || r.Header.Get("Sec-WebSocket-Protocol") != "chat" {
 		t.Errorf("what is left: %s %s %v", r.URL, r.RequestURI, r.Header)
 	}
+}
+
+// tryDial opens a connection and returns the status and body of a refusal, 0 when there is none.
+func (w *world) tryDial(t *testing.T, path string) (int, string) {
+	t.Helper()
+	conn, resp, err := websocket.Dial(t.Context(), "ws://"+w.url+path, nil)
+	if err == nil {
+		_ = conn.CloseNow()
+		return 0, ""
+	}
+	if resp == nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b)
 }

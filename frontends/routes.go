@@ -17,6 +17,13 @@ type handler func(http.ResponseWriter, *http.Request, *tenants.Grant) error
 // verbs are the methods of one path.
 type verbs map[string]handler
 
+// The query parameters in which the dialects' clients present their tokens.
+const (
+	inToken       = "token"
+	inAccessToken = "access_token"
+	inHeader      = "" // nowhere but in the header
+)
+
 func (e *Edge) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, v := range map[string]verbs{
@@ -26,16 +33,35 @@ func (e *Edge) routes() http.Handler {
 		"/v1/agents/{agent}":              {http.MethodGet: e.agents.Agent},
 		"/v1/channels/{channel}/messages": {http.MethodGet: e.agents.Messages, http.MethodPost: e.agents.Publish},
 	} {
-		mux.HandleFunc(path, e.authenticated(v))
+		mux.HandleFunc(path, e.guarded(v, e.holder(inToken)))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		e.refuse(w, r, fault.New(fault.NotFound, "There is no such endpoint."))
-	})
+	mux.HandleFunc("/websocket/get_access_token", e.guarded(verbs{http.MethodGet: e.assistant.AccessToken}, e.loginHolder))
+	mux.HandleFunc("/websocket/ws", e.guarded(verbs{http.MethodGet: e.assistant.Connect}, e.holder(inAccessToken)))
+	mux.HandleFunc("/{$}", e.root(e.guarded(verbs{http.MethodGet: e.chat.Connect}, e.holder(inToken))))
+	mux.HandleFunc("/", e.nothing)
 	return mux
 }
 
-// authenticated lets requests with a good token through to the handler of their method.
-func (e *Edge) authenticated(v verbs) http.HandlerFunc {
+func (e *Edge) nothing(w http.ResponseWriter, r *http.Request) {
+	e.refuse(w, r, fault.New(fault.NotFound, "There is no such endpoint."))
+}
+
+// root tells apart who asks for the root: WebSocket clients want a chat.
+func (e *Edge) root(chat http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			e.nothing(w, r)
+			return
+		}
+		chat(w, r)
+	}
+}
+
+// identify finds out who sends a request, and takes the proof off it.
+type identify func(*http.Request) (*tenants.Grant, error)
+
+// guarded lets requests of somebody known through to the handler of their method.
+func (e *Edge) guarded(v verbs, who identify) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		allowOrigins(w.Header())
 		if r.Method == http.MethodOptions {
@@ -48,26 +74,37 @@ func (e *Edge) authenticated(v verbs) http.HandlerFunc {
 			e.refuse(w, r, fault.New(fault.MethodNotAllowed, "The endpoint does not take %s.", r.Method))
 			return
 		}
-		if err := e.serve(h, w, r); err != nil {
+		g, err := who(r)
+		if err == nil {
+			err = h(w, r, g)
+		}
+		if err != nil {
 			e.refuse(w, r, err)
 		}
 	}
 }
 
-func (e *Edge) serve(h handler, w http.ResponseWriter, r *http.Request) error {
-	token, err := takeToken(r, "token")
+// holder identifies whoever holds an access token. parameter is where in the query it may stand.
+func (e *Edge) holder(parameter string) identify {
+	return func(r *http.Request) (*tenants.Grant, error) {
+		g, err := e.verify(r, parameter)
+		if err == nil && g.Login {
+			return nil, fault.New(fault.PermissionDenied, "A login token opens no connection.").
+				WithFix("Exchange it for an access token first.")
+		}
+		return g, err
+	}
+}
+
+// loginHolder identifies whoever holds a login token, which is good for nothing but being exchanged.
+func (e *Edge) loginHolder(r *http.Request) (*tenants.Grant, error) { return e.verify(r, inHeader) }
+
+func (e *Edge) verify(r *http.Request, parameter string) (*tenants.Grant, error) {
+	token, err := takeToken(r, parameter)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	g, err := e.registry.Verify(r.Context(), token)
-	if err != nil {
-		return err
-	}
-	if g.Login {
-		return fault.New(fault.PermissionDenied, "A login token opens no connection.").
-			WithFix("Exchange it for an access token first.")
-	}
-	return h(w, r, g)
+	return e.registry.Verify(r.Context(), token)
 }
 
 func (v verbs) allowed() string {

@@ -20,17 +20,24 @@ var floors = map[string]int{
 	"broker":   0,
 }
 
-// step orders the packages below one top-level package. A parent may import its children; of the children, the
-// frontends' raw frames stand under the dialects, the workers' SDK under the workers, and all others are equals.
+// steps orders what the dialects have in common below frontends, and the workers' SDK under the workers.
+var steps = map[string]int{
+	"sessions/worker": 0,
+	"frontends/ws":    0, "frontends/frame": 0,
+	"frontends/door":         1,
+	"frontends/conversation": 2, "frontends/conversation/conversationtest": 3,
+}
+
+// step orders the packages below one top-level package. A parent may import its children; of the children, those in steps
+// stand under the others, which are equals.
 func step(rel string) int {
-	switch {
-	case !strings.Contains(rel, "/") || rel == "cmd/parley":
-		return 2
-	case rel == "frontends/ws" || rel == "sessions/worker":
-		return 0
-	default:
-		return 1
+	if s, ok := steps[rel]; ok {
+		return s
 	}
+	if !strings.Contains(rel, "/") || rel == "cmd/parley" {
+		return 5
+	}
+	return 4
 }
 
 // rank places a package, given relative to the module, on the map: floor first, then the step within the floor.
@@ -98,6 +105,10 @@ func TestFloorsJudgeImports(t *testing.T) {
 		{"frontends/agents", "frontends/ws", true},
 		{"frontends/agents", "frontends/chat", false},
 		{"frontends/ws", "frontends/agents", false},
+		{"frontends/chat", "frontends/conversation", true},
+		{"frontends/conversation", "frontends/door", true},
+		{"frontends/conversation", "frontends/chat", false},
+		{"frontends/door", "frontends/conversation", false},
 		{"frontends/ws", "channels", true},
 		{"sessions", "rooms", false},
 		{"sessions", "sessions/worker", true},

@@ -20,7 +20,7 @@ func exitStatus(err error) int {
 	switch fault.CodeOf(err) {
 	case "":
 		return exitOK
-	case fault.Usage, fault.InvalidFormat, fault.InvalidID, fault.ReservedType, fault.NoDestination, fault.MessageTooLarge, fault.MethodNotAllowed:
+	case fault.Usage, fault.InvalidFormat, fault.UnknownType, fault.InvalidID, fault.ReservedType, fault.NoDestination, fault.MessageTooLarge, fault.MethodNotAllowed:
 		return exitUsage
 	case fault.AuthRequired, fault.AuthFailed, fault.TokenExpired, fault.PermissionDenied, fault.TenantSuspended:
 		return exitRefused

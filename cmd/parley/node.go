@@ -118,7 +118,7 @@ func (n *node) openEdges() error {
 	if err != nil {
 		return err
 	}
-	edge, admins, clients := frontends.New(n.cfg.Edge, n.registry, n.hub, n.log), n.admins, n.clients
+	edge, admins, clients := frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.log), n.admins, n.clients
 	n.admins, n.clients = nil, nil // the stages close them from now on
 	n.stages.start(func(ctx context.Context) error { return edge.Serve(ctx, clients...) }, n.ended)
 	n.stages.start(func(ctx context.Context) error { return api.Serve(ctx, admins) }, n.ended)

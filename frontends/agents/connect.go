@@ -1,11 +1,9 @@
 package agents
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"parley/broker"
@@ -114,36 +112,13 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 		c.close()
 		return err
 	}
-	err = d.set.Accept(w, r, ws.Options{Origins: d.origins, Subprotocol: offered(r)}, c.serve)
-	if err != nil {
+	if err := d.door.Upgrade(w, r, ws.Options{}, c.serve); err != nil {
 		c.close()
-		return handshakeFault(err)
+		return err
 	}
 	return nil
 }
 
 func notAllowed(what string, n broker.Name) error {
 	return fault.New(fault.PermissionDenied, "The token does not allow to %s the channel %q.", what, n)
-}
-
-// offered returns the subprotocol to agree on, the first that the client offers. One that carried a token is no longer
-// among them: the edge has taken it off the request.
-func offered(r *http.Request) string {
-	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
-	return strings.TrimSpace(first)
-}
-
-// handshakeFault is what a request that is no proper upgrade is answered.
-func handshakeFault(err error) error {
-	h, ok := errors.AsType[*ws.HandshakeError](err)
-	if !ok {
-		return err
-	}
-	switch h.Status {
-	case http.StatusForbidden:
-		return fault.New(fault.PermissionDenied, "%s", h.Reason)
-	case http.StatusServiceUnavailable:
-		return fault.New(fault.Draining, "%s", h.Reason)
-	}
-	return fault.New(fault.UpgradeRequired, "The endpoint takes WebSocket connections only: %s.", h.Reason)
 }

@@ -8,6 +8,7 @@ import (
 
 	"parley/broker"
 	"parley/channels"
+	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/tenants"
@@ -26,7 +27,7 @@ type connection struct {
 	dialect *Dialect
 	socket  *ws.Conn
 	grant   *tenants.Grant
-	pass    Pass
+	visitor *door.Visitor
 	space   *channels.Space
 	present *channels.Presence
 
@@ -85,7 +86,7 @@ func (c *connection) prepare(ctx context.Context) error {
 func (c *connection) serve(socket *ws.Conn) {
 	c.socket = socket
 	defer c.close()
-	c.pass = c.dialect.door.Admit(socket, c.grant)
+	c.visitor = c.dialect.door.Admit(socket, c.grant)
 	if err := c.begin(); err != nil {
 		c.dialect.log.Warn("a connection's places could not be opened", "tenant", c.grant.Tenant, "agent", c.grant.Agent, "err", err)
 		socket.Close(ws.TryLater, fault.Message(err))
@@ -148,8 +149,8 @@ func (c *connection) close() {
 	if c.present != nil {
 		c.present.Leave()
 	}
-	if c.pass != nil {
-		c.pass.Leave()
+	if c.visitor != nil {
+		c.visitor.Leave()
 	}
 	c.space.Release()
 }

@@ -9,24 +9,11 @@ import (
 
 	"parley/broker"
 	"parley/channels"
-	"parley/frontends/ws"
+	"parley/frontends/door"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
 	"parley/tenants"
 )
-
-// Doorkeeper watches over what a connection's token allows while it is open. The edge implements it.
-type Doorkeeper interface {
-	// Admit is called once for each connection, from its own goroutine, before it is served. The grant may be replaced
-	// by a later one of the same agent. It returns what to call when the connection has ended.
-	Admit(c *ws.Conn, g *tenants.Grant) Pass
-}
-
-// Pass is one connection's place with the Doorkeeper. Its methods are called by the connection's own goroutine.
-type Pass interface {
-	Renew(*tenants.Grant) // the connection goes on under another token
-	Leave()               // the connection has ended
-}
 
 // Verifier checks a token that a client presents on an open connection.
 type Verifier interface {
@@ -36,13 +23,11 @@ type Verifier interface {
 // Dialect serves agents. Its methods are HTTP handlers behind authentication: they return a fault for what they have not
 // answered themselves.
 type Dialect struct {
-	set    *ws.Set
 	hub    *channels.Hub
-	door   Doorkeeper
+	door   *door.Door
 	tokens Verifier
 	log    *slog.Logger
 
-	origins  []string
 	life     context.Context // ends when the process does; publishes may wait until then
 	unacked  atomic.Int64    // messages that were taken and not answered yet
 	draining atomic.Bool
@@ -54,9 +39,9 @@ type Dialect struct {
 type room [16]rawjson.Member
 
 // New returns the dialect over these parts, which stay the caller's. life bounds what connections wait for.
-func New(life context.Context, set *ws.Set, hub *channels.Hub, door Doorkeeper, tokens Verifier, log *slog.Logger) *Dialect {
+func New(life context.Context, hub *channels.Hub, in *door.Door, tokens Verifier, log *slog.Logger) *Dialect {
 	return &Dialect{
-		set: set, hub: hub, door: door, tokens: tokens, log: log, life: life,
+		hub: hub, door: in, tokens: tokens, log: log, life: life,
 		rooms: sync.Pool{New: func() any { return new(room) }},
 	}
 }

@@ -210,7 +210,7 @@ func (c *connection) renew(req request) error {
 			WithFix("Present a token of the agent that opened the connection.")
 	}
 	c.grant = g
-	c.pass.Renew(g)
+	c.visitor.Renew(g)
 	for i := len(c.subs) - 1; i >= 0; i-- {
 		if !g.MaySubscribe(string(broker.ChannelSubject(c.subs[i].name))) {
 			c.leave(i)

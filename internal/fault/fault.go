@@ -15,6 +15,7 @@ type Code string
 const (
 	Internal         Code = "INTERNAL"           // unforeseen; the text is in the log
 	InvalidFormat    Code = "INVALID_FORMAT"     // not what the protocol allows at this place
+	UnknownType      Code = "UNKNOWN_TYPE"       // a message type that the protocol does not have
 	InvalidID        Code = "INVALID_ID"         // an id outside the grammar
 	ReservedType     Code = "RESERVED_TYPE"      // a message type that belongs to the protocol
 	NoDestination    Code = "NO_DESTINATION"     // neither a channel nor a target

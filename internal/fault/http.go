@@ -5,7 +5,7 @@ import "net/http"
 // HTTPStatus is the one table from codes to HTTP, for every listener that answers with a fault.
 func HTTPStatus(code Code) int {
 	switch code {
-	case InvalidFormat, InvalidID, ReservedType, NoDestination, Usage:
+	case InvalidFormat, UnknownType, InvalidID, ReservedType, NoDestination, Usage:
 		return http.StatusBadRequest
 	case AuthRequired, AuthFailed, TokenExpired:
 		return http.StatusUnauthorized
