@@ -33,7 +33,7 @@ func (p *pace) take(now time.Time) verdict {
 		p.second, p.count = s, 0
 	}
 	p.count++
-	if float64(p.count) > floodFactor*max(p.perSecond, p.burst) {
+	if float64(p.count) > max(floodFactor*p.perSecond, p.burst) {
 		return flood
 	}
 	if !p.last.IsZero() {
