@@ -58,7 +58,8 @@ func userKey(user string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// DefaultID returns the id of the one session that a user has when nobody names one.
+// DefaultID returns the id of the one session that a user has when nobody names one. Ids that continue it with a hyphen
+// are nobody else's either: sessions that follow it when it was closed.
 func DefaultID(user string) string { return defaultPrefix + userKey(user) }
 
 const defaultPrefix = "chat-"
@@ -107,7 +108,7 @@ func (spec Spec) info(p Principal) (Info, error) {
 	if err := checkUser(info.User); err != nil {
 		return info, err
 	}
-	if strings.HasPrefix(info.ID, defaultPrefix) && info.ID != DefaultID(info.User) {
+	if own := DefaultID(info.User); strings.HasPrefix(info.ID, defaultPrefix) && info.ID != own && !strings.HasPrefix(info.ID, own+"-") {
 		return info, fault.New(fault.InvalidID, "Ids that begin with %q are given by the broker.", defaultPrefix)
 	}
 	if info.Bot != "" {
