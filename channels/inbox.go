@@ -119,14 +119,17 @@ func (t *topic) saveTaken() {
 	}
 }
 
-// saveInboxes looks after all inboxes of the shard. On the shard.
+// saveInboxes looks after the inboxes of the shard that have sockets with something to take. On the shard.
 func (s *shard) saveInboxes() {
-	for _, inboxes := range s.inboxes {
-		for _, t := range inboxes {
-			for _, m := range t.members {
-				t.taken(m)
-			}
-			t.saveTaken()
+	for t := range s.marked {
+		left := false
+		for _, m := range t.members {
+			t.taken(m)
+			left = left || len(m.marks) > 0
+		}
+		t.saveTaken()
+		if !left {
+			delete(s.marked, t)
 		}
 	}
 }

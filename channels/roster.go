@@ -88,6 +88,9 @@ func newRoster(ctx context.Context, s *Space) (*roster, error) {
 		case entry := <-r.watch.Updates():
 			if entry == nil {
 				r.buryDead()
+				if !s.hub.engine.Clustered() {
+					broker.EndWatch(r.watch) // nobody else writes; the echo of each write would cost more than the write
+				}
 				return r, nil
 			}
 			r.see(entry)
@@ -111,7 +114,7 @@ func (r *roster) run(ctx context.Context) {
 			}
 		case entry, ok := <-updates:
 			if !ok {
-				updates = nil // the connection was closed; ctx ends soon
+				updates = nil // the watch has ended, or the connection, and ctx does soon
 			} else if entry != nil {
 				r.see(entry)
 			}

@@ -27,6 +27,7 @@ type shard struct {
 
 	topics  map[*broker.LinkSub]*topic            // of channels
 	inboxes map[*broker.LinkSub]map[string]*topic // by the tenant's subscription and the subject of live copies
+	marked  map[*topic]struct{}                   // inboxes that saveInboxes looks after
 	dirty   []*topic                              // with a batch to send
 }
 
@@ -34,7 +35,7 @@ func newShard(h *Hub) *shard {
 	return &shard{
 		hub: h, live: newIntake(), commands: make(chan func(), commandQueue),
 		done: make(chan struct{}), topics: map[*broker.LinkSub]*topic{},
-		inboxes: map[*broker.LinkSub]map[string]*topic{},
+		inboxes: map[*broker.LinkSub]map[string]*topic{}, marked: map[*topic]struct{}{},
 	}
 }
 
@@ -110,6 +111,7 @@ func (s *shard) add(t *topic) {
 
 // remove undoes add.
 func (s *shard) remove(t *topic) {
+	delete(s.marked, t)
 	if t.addr.Agent == "" {
 		delete(s.topics, t.sub)
 		return

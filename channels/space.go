@@ -31,6 +31,7 @@ type Space struct {
 	roster  *roster
 	mail    *broker.LinkSub // the live copies of all inboxes
 	unhook  func()
+	bases   bases
 
 	life context.Context // ends when the space closes
 	end  context.CancelFunc

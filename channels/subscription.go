@@ -93,6 +93,9 @@ func (s *Subscription) admit() {
 	if rest, ok := s.fromMemory(); ok {
 		s.deliver(join(rest), rest)
 		t.members = append(t.members, s)
+		if len(s.marks) > 0 {
+			t.shard.marked[t] = struct{}{}
+		}
 		return
 	}
 	s.replaying = true

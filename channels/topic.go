@@ -3,6 +3,7 @@ package channels
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"parley/broker"
@@ -92,8 +93,34 @@ func (t *topic) place(ctx context.Context) (last, base uint64, err error) {
 	if last, err = t.space.conn.Last(ctx, t.addr.stream(), t.addr.Subject()); err != nil || last > 0 || t.addr.Agent != "" {
 		return last, last, err
 	}
-	_, base, err = t.space.conn.Bounds(ctx, t.addr.stream())
+	base, err = t.space.bases.newest(ctx, t.space.conn)
 	return 0, base, err
+}
+
+// bases tells how far the stream of channels has come. Many topics are opened at the same time, by clients that come back
+// after a break, and the answer to one serves them all.
+type bases struct {
+	mu  sync.Mutex // held while the stream is asked
+	seq uint64     // guarded by mu
+	at  time.Time  // when seq was asked for; guarded by mu
+}
+
+// baseAge is how old an answer may be. Nothing that was stored since can have been dropped by retention.
+const baseAge = 100 * time.Millisecond
+
+func (b *bases) newest(ctx context.Context, conn *broker.Conn) (uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if now.Sub(b.at) < baseAge {
+		return b.seq, nil
+	}
+	_, seq, err := conn.Bounds(ctx, broker.Channels)
+	if err != nil {
+		return 0, err
+	}
+	b.seq, b.at = seq, now
+	return seq, nil
 }
 
 // shut ends the topic. On the shard.
@@ -146,6 +173,9 @@ func (t *topic) send() {
 	rebase(t.entries, batch)
 	for _, m := range t.members {
 		m.deliver(batch, t.entries)
+	}
+	if t.addr.Agent != "" {
+		t.shard.marked[t] = struct{}{}
 	}
 	for _, e := range t.entries {
 		t.ring.add(e, t.space.hub.cfg)

@@ -55,11 +55,12 @@ func (d *Dialect) Unacked() int64 { return d.unacked.Load() }
 
 // Connect serves /v1/ws: a connection for direct messages and, with channel_id in the query, for a channel.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
-	terms, err := readTerms(r.URL.Query())
+	query := r.URL.Query()
+	terms, err := readTerms(query)
 	if err != nil {
 		return err
 	}
-	if name := r.URL.Query().Get("channel_id"); name != "" {
+	if name := query.Get("channel_id"); name != "" {
 		if terms.channel, err = broker.ParseName(name); err != nil {
 			return err
 		}
