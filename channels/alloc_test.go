@@ -4,10 +4,7 @@
 
 package channels
 
-import (
-	"context"
-	"testing"
-)
+import "testing"
 
 // TestHotPathAllocations pins what a message costs in memory, however many it is delivered to: its stored form, and the
 // name of its sender.
@@ -21,13 +18,6 @@ func TestHotPathAllocations(t *testing.T) {
 		t.Errorf("appendDelivery allocates %v times", n)
 	}
 }
-
-// deaf is a socket that takes everything.
-type deaf struct{}
-
-func (deaf) Send([]byte) error                       { return nil }
-func (deaf) AwaitBacklog(context.Context, int) error { return nil }
-func (deaf) Gap(Address, Gap)                        {}
 
 // TestDeliveryAllocatesNothing compares a message to one subscriber with a message to a thousand.
 func TestDeliveryAllocatesNothing(t *testing.T) {

@@ -48,6 +48,7 @@ type Hub struct {
 	log       *slog.Logger
 
 	shards  []*shard
+	hands   chan *spread // to those who help shards; never holds anything
 	seed    maphash.Seed
 	readers *semaphore.Weighted
 	tasks   sync.WaitGroup // replays and repairs; they end when life does
@@ -66,7 +67,7 @@ func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *s
 	cfg.Publish.Resend = engine.Clustered()
 	h := &Hub{
 		cfg: cfg, engine: engine, committer: committer, log: log,
-		seed: maphash.MakeSeed(), readers: semaphore.NewWeighted(cfg.Readers), spaces: map[tenants.ID]*Space{},
+		hands: make(chan *spread), seed: maphash.MakeSeed(), readers: semaphore.NewWeighted(cfg.Readers), spaces: map[tenants.ID]*Space{},
 		looks: looks{due: map[*topic]time.Time{}},
 	}
 	h.life, h.end = context.WithCancel(context.Background())
@@ -99,6 +100,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	running, stop := context.WithCancel(context.Background())
 	for _, s := range h.shards {
 		g.Go(func() error { s.run(running); return nil })
+	}
+	for range h.cfg.Shards - 1 {
+		g.Go(func() error { h.help(running); return nil })
 	}
 	tick := time.NewTicker(min(h.cfg.Linger/4, time.Second))
 	defer tick.Stop()

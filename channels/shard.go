@@ -24,6 +24,7 @@ type shard struct {
 	live     *intake
 	commands chan func()
 	done     chan struct{}
+	spread   spread
 
 	topics  map[*broker.LinkSub]*topic            // of channels
 	inboxes map[*broker.LinkSub]map[string]*topic // by the tenant's subscription and the subject of live copies

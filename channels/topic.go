@@ -171,9 +171,7 @@ func (t *topic) flush() {
 func (t *topic) send() {
 	batch := slices.Clip(t.batch)
 	rebase(t.entries, batch)
-	for _, m := range t.members {
-		m.deliver(batch, t.entries)
-	}
+	t.shard.deliver(t.members, batch, t.entries)
 	if t.addr.Agent != "" {
 		t.shard.marked[t] = struct{}{}
 	}
