@@ -116,6 +116,7 @@ type Token struct {
 type NewCreds struct {
 	Name       string   `json:"name"`
 	Role       Role     `json:"role,omitempty"`       // Defaults to RoleService. Says what is allowed when nothing else does.
+	Queue      string   `json:"queue,omitempty"`      // RoleWorker: which requests it takes. Defaults to "ai".
 	Publish    []string `json:"publish,omitempty"`    // subjects in NATS form
 	Subscribe  []string `json:"subscribe,omitempty"`  // subjects in NATS form
 	TTLSeconds int64    `json:"ttl_seconds,omitzero"` // Zero means for ever.

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"time"
 
@@ -18,15 +20,27 @@ const (
 	RoleWorker  Role = "worker"  // an AI worker that takes requests and answers in sessions
 )
 
-// Subjects returns what a role may publish on and subscribe to.
+// Subjects returns what a role may publish on and subscribe to. What a worker needs besides is up to its queue.
 func (r Role) Subjects() (publish, subscribe []string, err error) {
 	switch r {
 	case RoleService, "":
-		return []string{"channel.>", "agent.>"}, []string{"channel.>", "agent.>", "status.>", "_INBOX.>"}, nil
+		return []string{"channel.>", "agent.>", "session.*.do.*"},
+			[]string{"channel.>", "agent.>", "status.>", "live.session.>", "session.*.feedback", "_INBOX.>"}, nil
 	case RoleWorker:
-		return []string{"session.>"}, []string{"session.>", "work.>", "_INBOX.>"}, nil
+		return nil, nil, nil
 	}
 	return nil, nil, fault.New(fault.InvalidFormat, "The role is service or worker.")
+}
+
+// defaultQueue is where requests wait in sessions that name no bot.
+const defaultQueue = "ai"
+
+// workFrom makes the credentials those of a worker of a queue, which exists from then on.
+func (s *Server) workFrom(ctx context.Context, t tenants.Tenant, queue string, req *broker.CredsRequest) (err error) {
+	if req.Queue, err = broker.ParseToken(cmp.Or(queue, defaultQueue)); err != nil {
+		return err
+	}
+	return s.talks.Ready(ctx, t.Account, req.Queue)
 }
 
 func (s *Server) issueToken(w http.ResponseWriter, r *http.Request) error {
@@ -95,6 +109,11 @@ func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	req := broker.CredsRequest{Name: body.Name, Publish: publish, Subscribe: subscribe}
+	if body.Role == RoleWorker {
+		if err := s.workFrom(r.Context(), t, body.Queue, &req); err != nil {
+			return err
+		}
+	}
 	if ttl > 0 {
 		req.Expires = time.Now().Add(ttl)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -107,4 +108,12 @@ func history(t *testing.T, n tenant, channel string) []rig.Frame {
 		}
 		since = all[len(all)-1].Seq()
 	}
+}
+
+// regexpFind returns what the first group of a pattern matches first, "" for nothing.
+func regexpFind(s, pattern string) string {
+	if m := regexp.MustCompile(pattern).FindStringSubmatch(s); m != nil {
+		return m[1]
+	}
+	return ""
 }
