@@ -36,6 +36,7 @@ const (
 type Config struct {
 	Sockets      ws.Config
 	Assistant    assistant.Config
+	ChatPage     bool          // serve the chat page at /
 	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"parley/frontends/page"
 	"parley/internal/fault"
 	"parley/tenants"
 )
@@ -46,11 +47,16 @@ func (e *Edge) nothing(w http.ResponseWriter, r *http.Request) {
 	e.refuse(w, r, fault.New(fault.NotFound, "There is no such endpoint."))
 }
 
-// root tells apart who asks for the root: WebSocket clients want a chat.
+// root tells apart who asks for the root: WebSocket clients, and whoever brings a token, want a chat; people want the page.
 func (e *Edge) root(chat http.HandlerFunc) http.HandlerFunc {
+	var people http.Handler = http.HandlerFunc(e.nothing)
+	if e.cfg.ChatPage {
+		people = page.New()
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") == "" {
-			e.nothing(w, r)
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if reads && r.Header.Get("Upgrade") == "" && r.Header.Get("Authorization") == "" {
+			people.ServeHTTP(w, r)
 			return
 		}
 		chat(w, r)

@@ -41,6 +41,10 @@ func (cmd *serveCmd) demo(ctx context.Context, c *console, n *node) error {
 	if err != nil {
 		return err
 	}
+	ann, err := n.registry.IssueToken(ctx, tenants.TokenSpec{Tenant: demoTenant, User: "ann", TTL: demoTTL})
+	if err != nil {
+		return err
+	}
 	creds, err := demoService(ctx, n, tenant)
 	if err != nil {
 		return err
@@ -48,7 +52,7 @@ func (cmd *serveCmd) demo(ctx context.Context, c *console, n *node) error {
 	if err := demoWorker(ctx, n, tenant); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, demoText, host(n.info.Listen[0]), alice, bob, n.info.NATS, creds, c.self, remote{Data: cmd.Data}.again())
+	_, err = fmt.Fprintf(c.stdout, demoText, host(n.info.Listen[0]), alice, bob, n.info.NATS, creds, c.self, remote{Data: cmd.Data}.again(), ann)
 	return err
 }
 
@@ -100,7 +104,11 @@ func demoWorker(ctx context.Context, n *node, tenant tenants.Tenant) error {
 }
 
 const demoText = `
-The tenant demo has two agents and a service. Paste this into another terminal:
+Open this in a browser to chat with the AI, as the user ann:
+
+  http://%[1]s/#token=%[8]s
+
+The tenant demo has two agents and a service, too. Paste this into another terminal:
 
   HOST=%[1]s
   ALICE='%[2]s'
@@ -126,5 +134,9 @@ An admin looks on, and makes more of everything:
   %[6]s channel tail%[7]s --tenant demo general
   %[6]s channel publish%[7]s --tenant demo general "hello from the command line"
   %[6]s tenant create%[7]s acme
+
+When ann asks for a human, that may be you:
+
+  %[6]s session queue%[7]s --tenant demo
 
 `

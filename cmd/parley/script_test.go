@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -11,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"parley/admin"
 )
 
 // TestMain makes this test binary stand in for parley when a script runs it.
@@ -24,14 +28,15 @@ const patience = 30 * time.Second
 
 // TestScripts runs the command line as people and scripts do, against real servers. In a script, `ready DIR` waits for
 // the server on that data directory, `grab VAR` takes the last output into a variable, `await FILE TEXT` waits for a
-// text to appear in a file, and `exits STATUS COMMAND…` is exec for a command that has to end with that status.
+// text to appear in a file, and `exits STATUS COMMAND…` is exec for a command that has to end with that status, and `chat DIR TOKEN FRAME TEXT` is a user who
+// sends a frame and a ping to the server on that data directory and waits for a frame with a text in it.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "grab": grab, "await": await, "exits": exits,
+			"ready": ready, "grab": grab, "await": await, "exits": exits, "chat": chat,
 		},
 	})
 }
@@ -92,6 +97,33 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if args[0] != strconv.Itoa(status) {
 		ts.Fatalf("exit status %d, want %s", status, args[0])
+	}
+}
+
+func chat(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: chat DIR TOKEN FRAME TEXT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	url, key, err := admin.Find(ts.MkAbs(args[0]))
+	ts.Check(err)
+	client, err := admin.NewClient(url, key)
+	ts.Check(err)
+	defer client.Close()
+	info, err := client.Info(ctx)
+	ts.Check(err)
+	conn, _, err := websocket.Dial(ctx, "ws://"+info.Listen[0]+"/?token="+args[1], nil)
+	ts.Check(err)
+	defer conn.CloseNow()
+	ts.Check(conn.Write(ctx, websocket.MessageText, []byte(args[2])))
+	ts.Check(conn.Write(ctx, websocket.MessageText, []byte(`{"type":"ping"}`)))
+	for {
+		_, frame, err := conn.Read(ctx)
+		ts.Check(err)
+		if strings.Contains(string(frame), args[3]) {
+			return
+		}
 	}
 }
 

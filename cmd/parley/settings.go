@@ -24,6 +24,7 @@ type settings struct {
 	Listen      []string `setting:"" placeholder:"ADDR" help:"Where clients connect; may be repeated. Defaults to :8080, and with --dev to 127.0.0.1:8080, :3001 and :8000."`
 	AdminListen string   `setting:"" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where the admin API and the health checks are. Defaults to 127.0.0.1:8081."`
 	NATSListen  string   `setting:"" name:"nats-listen" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Where services connect with NATS, or off. Defaults to 127.0.0.1:4222."`
+	ChatPage    bool     `setting:"" help:"Serve a page to chat with at / of the client addresses; --dev does."`
 	Dev         bool     `setting:"" help:"Make a tenant demo with tokens and credentials, and print what to try."`
 
 	ClusterName      string   `setting:"" placeholder:"NAME" help:"Be one node of the cluster of this name."`
@@ -134,6 +135,7 @@ func (s settings) node() nodeConfig {
 		Tenants:  tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
 		Edge: frontends.Config{
 			Sockets:      ws.Config{PingEvery: s.PingInterval, IdleAfter: s.IdleTimeout},
+			ChatPage:     s.ChatPage || s.Dev,
 			DrainTimeout: s.DrainTimeout,
 		},
 		Listen:      s.Listen,

@@ -1,0 +1,123 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// Page is a page in a headless Chromium. Its methods fail the test when the browser does not do as they say. They are
+// for one goroutine at a time.
+type Page struct {
+	t   testing.TB
+	ctx context.Context
+}
+
+// OpenPage opens a page in a browser with an empty profile. Both end with the test.
+func OpenPage(t testing.TB, url string) *Page {
+	t.Helper()
+	return &Page{t: t, ctx: openPage(t, url)}
+}
+
+func act[T any](p *Page, what string, a chromedp.Action[T]) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, Patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		p.t.Fatalf("%s: %v", what, err)
+	}
+	return v
+}
+
+// command sends an order of the DevTools protocol.
+func (p *Page) command(method string, params map[string]any) {
+	p.t.Helper()
+	act(p, method, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error { return t.Call(ctx, method, params, nil) }))
+}
+
+// Go opens another URL in the page.
+func (p *Page) Go(url string) { p.t.Helper(); act(p, "open "+url, chromedp.Navigate(url)) }
+
+// Reload loads the page again, as the user's key does.
+func (p *Page) Reload() { p.t.Helper(); act(p, "reload", chromedp.Reload()) }
+
+// Text is what an expression of the page's says, as text.
+func (p *Page) Text(expression string) string {
+	p.t.Helper()
+	return act(p, expression, chromedp.Evaluate[string]("String("+expression+")"))
+}
+
+// Await waits until an expression of the page's is true.
+func (p *Page) Await(expression string) {
+	p.t.Helper()
+	deadline := time.Now().Add(Patience)
+	for !act(p, expression, chromedp.Evaluate[bool]("Boolean("+expression+")")) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("it is not so: %s\nThe page says:\n%s", expression, p.Text("document.body.innerText"))
+		}
+		<-time.After(20 * time.Millisecond) // between two looks
+	}
+}
+
+// AwaitText waits until the elements that a selector finds say a text, one of them or all together.
+func (p *Page) AwaitText(selector, text string) {
+	p.t.Helper()
+	p.Await(fmt.Sprintf("[...document.querySelectorAll(%s)].filter(e => e.checkVisibility()).map(e => e.textContent).join('\\n').includes(%s)", quoted(selector), quoted(text)))
+}
+
+// Click clicks on the first element that a selector finds.
+func (p *Page) Click(selector string) {
+	p.t.Helper()
+	act(p, "click on "+selector, chromedp.Click(selector))
+}
+
+// Type types into whatever has the focus.
+func (p *Page) Type(text string) { p.t.Helper(); act(p, "type", chromedp.KeyEvent(text)) }
+
+// Press presses a key with modifiers (8 is Shift), which the DevTools protocol names.
+func (p *Page) Press(key, text string, modifiers int) {
+	p.t.Helper()
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		params := map[string]any{"type": kind, "key": key, "code": key, "modifiers": modifiers, "windowsVirtualKeyCode": map[string]int{"Enter": 13, "Escape": 27, "Tab": 9}[key]}
+		if kind == "keyDown" && text != "" {
+			params["text"] = text
+		}
+		p.command("Input.dispatchKeyEvent", params)
+	}
+}
+
+// Size sets the size of the window, in CSS pixels.
+func (p *Page) Size(width, height int64) {
+	p.t.Helper()
+	act(p, "size", chromedp.EmulateViewport(width, height))
+}
+
+// Scheme has the user prefer "light" or "dark".
+func (p *Page) Scheme(scheme string) {
+	p.t.Helper()
+	p.command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
+}
+
+// Picture writes what is on the screen into the directory that $PARLEY_TEST_PICTURES names, if it names one.
+func (p *Page) Picture(name string) {
+	p.t.Helper()
+	dir := os.Getenv("PARLEY_TEST_PICTURES")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), act(p, "picture", chromedp.CaptureScreenshot()), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s) // strings always can be
+	return string(b)
+}
