@@ -72,7 +72,9 @@ func (r rig) grow(ctx context.Context, only string, most int) (g growth, err err
 			continue
 		}
 		points, failed := r.follow(ctx, c, most)
-		g[c.name] = measured{machine(), today(), points}
+		if len(points) > 0 {
+			g[c.name] = measured{machine(), today(), points}
+		}
 		if err = errors.Join(err, failed); ctx.Err() != nil {
 			break
 		}

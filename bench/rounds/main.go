@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.Float64Var(&opts.calm, "calm", 0.3, "leave rounds out in which other processes took more cores than this")
 	flags.Float64Var(&opts.tolerance, "tolerance", 0.3, "by how much a ratio may be above the recorded one")
 	flags.StringVar(&opts.docs, "docs", "docs", "where the pages are")
-	flags.IntVar(&opts.most, "most", math.MaxInt, "growth: stop at so many of each; nothing is written then")
+	flags.IntVar(&opts.most, "most", math.MaxInt, "growth: stop at so many of each")
 	if err := flags.Parse(args[1:]); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -121,25 +121,20 @@ func check(ctx context.Context, stdout io.Writer, opts options) error {
 	return opts.compare(ctx, stdout, recorded, chosen(loads(), opts.only), opts)
 }
 
-// grow measures how cost grows and prints the tables. It writes the page too, with what is recorded of the curves that
-// were left out, unless it was told to stop early.
+// grow measures how cost grows, prints the tables and writes the page, with what is recorded of the curves that were left
+// out. What there is has taken long, so that it is written also when a step has failed.
 func grow(ctx context.Context, stdout io.Writer, opts options) error {
-	g, err := opts.grow(ctx, opts.only, opts.most)
-	if _, failed := io.WriteString(stdout, g.table()); err != nil || failed != nil { // what there is may have taken long
-		return errors.Join(err, failed)
-	}
-	if opts.most != math.MaxInt {
-		return nil
-	}
+	g, failed := opts.grow(ctx, opts.only, opts.most)
 	all, err := readJSON[growth](scalingPage(opts.docs).path(".json"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return errors.Join(failed, err)
 	}
 	if all == nil {
 		all = growth{}
 	}
 	maps.Copy(all, g)
-	return all.write(opts.docs)
+	_, err = io.WriteString(stdout, g.table())
+	return errors.Join(failed, err, all.write(opts.docs))
 }
 
 func today() string { return time.Now().UTC().Format("2006-01-02") }
