@@ -37,6 +37,7 @@ type flow struct {
 	acked     atomic.Uint64
 	delivered atomic.Uint64 // different messages
 	foreign   atomic.Uint64
+	resent    atomic.Uint64
 	trouble   trouble
 }
 
@@ -259,6 +260,7 @@ func (f *flow) drain(ctx context.Context, all func() bool) error {
 		if time.Since(told) > time.Second {
 			f.session.Progress("waiting for what is on its way")
 			told = time.Now()
+			_ = f.resend() // the end of a connection is noted when it is closed
 		}
 		if !pause(ctx, 2*time.Millisecond) {
 			return ctx.Err()
@@ -302,7 +304,7 @@ func (f *flow) end(l *link) {
 
 // counts sums up what became of all messages.
 func (f *flow) counts() Counts {
-	c := Counts{Foreign: f.foreign.Load(), Retried: f.session.retried.Load()}
+	c := Counts{Foreign: f.foreign.Load(), Retried: f.session.retried.Load(), Resent: f.resent.Load()}
 	f.trouble.fill(&c)
 	for _, s := range f.all {
 		c.Sent += uint64(s.ledger.sent.Load())

@@ -141,11 +141,35 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestUnsettled(t *testing.T) {
+	f := &flow{}
+	p := &publisher{flow: f}
+	for payload, again := range map[string]bool{
+		`{"type":"ERROR","error":"?","code":"OUTCOME_UNKNOWN","message_id":"000001-0000000a"}`: true,
+		`{"type":"ERROR","error":"?","code":"UNAVAILABLE","message_id":"000001-0000000a"}`:     true,
+		`{"type":"ERROR","error":"?","code":"UNAVAILABLE"}`:                                    false,
+		`{"type":"ERROR","error":"?","code":"INVALID_FORMAT","message_id":"000001-0000000a"}`:  false,
+	} {
+		p.other([]byte(payload))
+		names := p.unsettled.take()
+		if again != (len(names) == 1) {
+			t.Errorf("%s: %d are sent again", payload, len(names))
+			continue
+		}
+		if again && string(names[0][:]) != "000001-0000000a" {
+			t.Errorf("%s: %s is sent again", payload, names[0])
+		}
+	}
+	if f.trouble.refused != 2 || p.unsettled.take() != nil {
+		t.Errorf("%d refused", f.trouble.refused)
+	}
+}
+
 func TestCountsAddUp(t *testing.T) {
-	one := Counts{Sent: 1, Acknowledged: 1, AckedTwice: 1, Refused: 1, Expected: 1, Delivered: 1, Duplicated: 1, Missing: 1, Reordered: 1, Foreign: 1, Disconnects: 1, Retried: 1}
+	one := Counts{Sent: 1, Acknowledged: 1, AckedTwice: 1, Refused: 1, Expected: 1, Delivered: 1, Duplicated: 1, Missing: 1, Reordered: 1, Foreign: 1, Disconnects: 1, Retried: 1, Resent: 1}
 	two := one
 	two.Reason = "why"
-	want := Counts{Sent: 2, Acknowledged: 2, AckedTwice: 2, Refused: 2, Expected: 2, Delivered: 2, Duplicated: 2, Missing: 2, Reordered: 2, Foreign: 2, Disconnects: 2, Retried: 2, Reason: "why"}
+	want := Counts{Sent: 2, Acknowledged: 2, AckedTwice: 2, Refused: 2, Expected: 2, Delivered: 2, Duplicated: 2, Missing: 2, Reordered: 2, Foreign: 2, Disconnects: 2, Retried: 2, Resent: 2, Reason: "why"}
 	if got := one.plus(two); got != want {
 		t.Errorf("%+v", got)
 	}

@@ -15,6 +15,8 @@ type publisher struct {
 	wake    chan struct{} // told when there may be room in a window
 	starved atomic.Bool   // it waits for acknowledgements, not for deliveries
 
+	unsettled unsettled
+
 	batch []byte // the sender's
 	now   uint32 // when what is being handled was read; 0 means not known yet
 	acked uint64 // acknowledgements in what is being handled; the reader's
@@ -73,6 +75,9 @@ func (p *publisher) add(s *stream, now time.Time) {
 
 // flush writes the batch.
 func (p *publisher) flush() error {
+	if len(p.batch) == 0 {
+		return nil
+	}
 	_, err := p.link.conn.Write(p.batch)
 	p.batch = p.batch[:0]
 	return err
@@ -102,7 +107,11 @@ func (p *publisher) acknowledged(index, number uint32) {
 }
 
 // other implements receiver.
-func (p *publisher) other(payload []byte) { p.flow.trouble.refuse(payload) }
+func (p *publisher) other(payload []byte) {
+	if !p.unsettled.note(payload) {
+		p.flow.trouble.refuse(payload)
+	}
+}
 
 // settle implements receiver.
 func (p *publisher) settle() {

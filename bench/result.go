@@ -35,6 +35,7 @@ type Counts struct {
 	Reordered    uint64 `json:"reordered"`
 	Foreign      uint64 `json:"foreign"` // deliveries and ACKs that nobody on the connection waited for
 	Disconnects  uint64 `json:"disconnects"`
+	Resent       uint64 `json:"resent,omitzero"`              // with the same id, since their outcome was unknown; that is no fault
 	Retried      uint64 `json:"connections_retried,omitzero"` // the broker said 503 and took them a moment later; that is no fault
 	Reason       string `json:"reason,omitempty"`             // of the first refusal or disconnect
 }
@@ -76,8 +77,8 @@ func (c Counts) plus(d Counts) Counts {
 		Sent: c.Sent + d.Sent, Acknowledged: c.Acknowledged + d.Acknowledged, AckedTwice: c.AckedTwice + d.AckedTwice, Refused: c.Refused + d.Refused,
 		Expected: c.Expected + d.Expected, Delivered: c.Delivered + d.Delivered, Duplicated: c.Duplicated + d.Duplicated, Missing: c.Missing + d.Missing,
 		Reordered: c.Reordered + d.Reordered, Foreign: c.Foreign + d.Foreign, Disconnects: c.Disconnects + d.Disconnects,
-		Retried: c.Retried + d.Retried,
-		Reason:  cmp.Or(c.Reason, d.Reason),
+		Retried: c.Retried + d.Retried, Resent: c.Resent + d.Resent,
+		Reason: cmp.Or(c.Reason, d.Reason),
 	}
 }
 
@@ -103,8 +104,8 @@ func (c Counts) write(b *strings.Builder) {
 		fmt.Fprintf(b, "; %s delivered: %d missing, %d duplicated, %d reordered", thousands(c.Delivered), c.Missing, c.Duplicated, c.Reordered)
 	}
 	b.WriteByte('\n')
-	if c.Retried > 0 {
-		fmt.Fprintf(b, "  not now   %s were refused with 503 and tried again\n", plural(c.Retried, "connection"))
+	if c.Retried+c.Resent > 0 {
+		fmt.Fprintf(b, "  not now   tried again: %s refused with 503, %s of unknown outcome\n", plural(c.Retried, "connection"), plural(c.Resent, "message"))
 	}
 	if !c.Exact() {
 		fmt.Fprintf(b, "  NOT EXACT %d acknowledged twice, %d refused, %d foreign, %d connections lost%s\n",

@@ -44,9 +44,16 @@ func (f *flow) tell(ctx context.Context, streams []*stream, messages int) error 
 
 // awaitRoom waits until a message more of a stream may be sent, as long as acknowledgements come.
 func (f *flow) awaitRoom(ctx context.Context, s *stream, flush func(*publisher) error) error {
+	resent := time.Now()
 	for acked, since := f.acked.Load(), time.Now(); s.ledger.room() == 0; pause(ctx, time.Millisecond) {
 		if err := flush(s.sender); err != nil {
 			return err
+		}
+		if time.Since(resent) > time.Second {
+			resent = time.Now()
+			if err := f.resend(); err != nil {
+				return fault.Wrap(fault.Unavailable, err, "The broker closed the publisher's connection.")
+			}
 		}
 		if now := f.acked.Load(); now != acked {
 			acked, since = now, time.Now()
