@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-// maxDocument bounds a tool's arguments and results, in bytes.
-const maxDocument = 256 << 10
+// What the session takes at most.
+const (
+	maxDocument  = 60 << 10 // bytes of a tool's arguments or result
+	maxQuestions = 16       // that follow an answer
+	maxQuestion  = 500      // bytes of one
+)
 
 // Handler answers a message. Returning nil ends the answer; an error ends it as failed, see Error. It runs in a goroutine
 // of its own, and should return soon after ctx has ended: the user has stopped the answer, nobody waits for it any more,
@@ -35,12 +40,12 @@ func (a *Answer) Chunk(text string) error {
 	return a.put(func() (<-chan struct{}, error) { return a.box.putText(text) })
 }
 
-// ToolCall shows that a tool is used. callID names the use; arguments are JSON or nil.
+// ToolCall shows that a tool is used. callID names the use; arguments are JSON of at most 60 KiB, or nil.
 func (a *Answer) ToolCall(callID, tool string, arguments json.RawMessage) error {
 	return a.document(&message{Type: typeToolCall, CallID: callID, Tool: tool, Arguments: arguments}, arguments)
 }
 
-// ToolResult shows what came of a ToolCall. result is JSON or nil.
+// ToolResult shows what came of a ToolCall. result is JSON of at most 60 KiB, or nil.
 func (a *Answer) ToolResult(callID, tool string, result json.RawMessage) error {
 	return a.document(&message{Type: typeToolResult, CallID: callID, Tool: tool, Result: result}, result)
 }
@@ -55,8 +60,11 @@ func (a *Answer) document(m *message, doc json.RawMessage) error {
 	return a.put(func() (<-chan struct{}, error) { return a.box.put(m) })
 }
 
-// FollowUps offers what the user may want to ask next. The last call counts.
+// FollowUps offers what the user may want to ask next: at most 16 questions of at most 500 bytes each. The last call counts.
 func (a *Answer) FollowUps(questions ...string) error {
+	if len(questions) > maxQuestions || slices.ContainsFunc(questions, func(q string) bool { return len(q) > maxQuestion }) {
+		return fmt.Errorf("an answer is followed by at most %d questions of at most %d bytes", maxQuestions, maxQuestion)
+	}
 	return a.put(func() (<-chan struct{}, error) { return a.box.put(&message{Type: typeFollowUps, Questions: questions}) })
 }
 

@@ -197,7 +197,7 @@ func (c *courier) settled(ended error) bool {
 }
 
 func (c *courier) noticed(data []byte) error {
-	if n, err := parseNotice(data); err == nil && n.Type == noticeStop && n.Run == c.request.Run {
+	if n, err := parseNotice(data); err == nil && n.Type == noticeStop && n.Run == c.request.Run && n.Attempt == c.request.Attempt {
 		return ErrStopped
 	}
 	return nil

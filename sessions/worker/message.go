@@ -22,7 +22,7 @@ type message struct {
 	Run     string `json:"run"`
 	Attempt int    `json:"attempt"`
 	Epoch   uint64 `json:"epoch"`
-	N       uint64 `json:"n"` // 1, 2, 3 … in an attempt; a heartbeat repeats the last one
+	N       uint64 `json:"n,omitempty"` // 1, 2, 3 … in an attempt; a heartbeat has none
 	Type    string `json:"type"`
 
 	Worker    string          `json:"worker,omitempty"`   // accept
@@ -84,8 +84,9 @@ const noticeStop = "stop"
 
 // notice is what a worker is told on the control subject of a session.
 type notice struct {
-	Type string `json:"type"`
-	Run  string `json:"run"`
+	Type    string `json:"type"`
+	Run     string `json:"run"`
+	Attempt int    `json:"attempt"`
 }
 
 func parseNotice(b []byte) (notice, error) {

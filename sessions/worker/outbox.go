@@ -178,7 +178,7 @@ func (b *outbox) unconfirmed() []encoded {
 func (b *outbox) heartbeat() encoded {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.encode(&message{Type: typeHeartbeat}, b.last)
+	return b.encode(&message{Type: typeHeartbeat}, 0)
 }
 
 // confirm forgets what the log has, and reports whether that is news.

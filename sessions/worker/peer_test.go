@@ -206,7 +206,7 @@ func (p *peer) judge(said message) *verdict {
 		return &verdict{Error: &reason{Code: codeGone}}
 	case said.N > last+1:
 		return &verdict{N: last, Error: &reason{Code: codeOutOfOrder}}
-	case said.N == last+1 && said.Type != typeHeartbeat:
+	case said.N == last+1:
 		last++
 		p.logs[said.Run] = append(log, said)
 		close(p.changed)

@@ -22,7 +22,8 @@ type Request struct {
 
 	User     string          `json:"user"`
 	Text     string          `json:"text"`              // what wants an answer
-	Metadata json.RawMessage `json:"metadata,omitzero"` // what the client sent along; nil, or any JSON
+	Metadata json.RawMessage `json:"metadata,omitzero"` // what the client sent along with it; nil, or an object
+	About    json.RawMessage `json:"about,omitzero"`    // what the session was made with; nil, or an object
 	Claims   json.RawMessage `json:"claims,omitzero"`   // of the user's token; nil, or an object
 	History  []Turn          `json:"history"`           // the newest of the conversation, oldest first; the last one is Text
 	Partial  string          `json:"partial,omitzero"`  // what an attempt that broke off has said already; see Config.Continue
@@ -31,9 +32,11 @@ type Request struct {
 
 // Turn is one contribution to a conversation.
 type Turn struct {
-	Role string    `json:"role"` // user, assistant, or operator: a human who had taken over
-	Text string    `json:"text"`
-	Time time.Time `json:"time"`
+	ID       string          `json:"id,omitzero"`
+	Role     string          `json:"role"` // user, assistant, or operator: a human who had taken over
+	Text     string          `json:"text"`
+	Time     time.Time       `json:"time"`
+	Metadata json.RawMessage `json:"metadata,omitzero"` // what the client sent along with it
 }
 
 // longestRun bounds an answer whose request does not.

@@ -30,8 +30,11 @@ func TestAnswer(t *testing.T) {
 		a.Chunk("four\xe2")
 		a.Usage(10, 2)
 		a.Usage(1, 1)
-		if a.ToolCall("c2", "weather", json.RawMessage(`{`)) == nil {
-			t.Error("took arguments that are no JSON")
+		if a.ToolCall("c2", "weather", json.RawMessage(`{`)) == nil || a.ToolResult("c2", "weather", make([]byte, maxDocument+1)) == nil {
+			t.Error("took a tool's arguments that are no JSON, or too much of it")
+		}
+		if a.FollowUps(strings.Repeat("?", maxQuestion+1)) == nil || a.FollowUps(make([]string, maxQuestions+1)...) == nil {
+			t.Error("took too much to follow the answer")
 		}
 		return a.FollowUps("And tomorrow?", "And in Basel?")
 	})
@@ -201,8 +204,12 @@ func TestNobodyWaits(t *testing.T) {
 	}{
 		"stopped": {func(p *peer) {
 			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"typing","active":true}`))
-			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"another"}`))
-			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"x"}`))
+			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"another","attempt":1}`))
+			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"x","attempt":2}`))
+			if log := p.log("x", func([]message) bool { return true }); ended(log) {
+				p.t.Error("stopped for another's sake")
+			}
+			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"x","attempt":1}`))
 		}, ErrStopped},
 		"gone":    {func(p *peer) { p.spoilWith(func(message) spoilt { return gone }) }, ErrGone},
 		"refused": {func(p *peer) { p.spoilWith(func(message) spoilt { return refused }) }, ErrRefused},
@@ -217,8 +224,13 @@ func TestNobodyWaits(t *testing.T) {
 			p := newPeer(t, startEngine(t), "a")
 			cause := make(chan error, 1)
 			startWorker(t, Config{Conns: []*nats.Conn{p.nc}, Heartbeat: 10 * time.Millisecond}, func(ctx context.Context, a *Answer) error {
-				a.Chunk("so far")
-				<-ctx.Done()
+				for ctx.Err() == nil {
+					a.Chunk("so far ")
+					select {
+					case <-time.After(20 * time.Millisecond): // the speed of speech
+					case <-ctx.Done():
+					}
+				}
 				cause <- context.Cause(ctx)
 				return a.Chunk("never")
 			})
@@ -231,7 +243,7 @@ func TestNobodyWaits(t *testing.T) {
 			p.spoilWith(nil)
 			p.ask("y", nil) // the worker goes on
 			p.log("y", func(log []message) bool { return text(log) != "" })
-			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"y"}`))
+			_ = p.nc.Publish("session.s1.control", []byte(`{"type":"stop","run":"y","attempt":1}`))
 			<-cause
 			if got := text(p.log("x", func([]message) bool { return true })); strings.Contains(got, "never") {
 				t.Errorf("the log has %q", got)

@@ -26,7 +26,7 @@ type Tool struct {
 }
 
 // maxResult bounds what a tool may tell the model, in bytes.
-const maxResult = 64 << 10
+const maxResult = 32 << 10
 
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
