@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,7 +38,7 @@ type node struct {
 func startNode(t testing.TB, about broker.Config, cfg Config) *node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	about.Listen = "127.0.0.1:0"
+	about.Listen = cmp.Or(about.Listen, "127.0.0.1:0")
 	engine, err := broker.Open(t.Context(), about, log)
 	if err != nil {
 		t.Fatal(err)

@@ -214,6 +214,33 @@ func TestWorkerDies(t *testing.T) {
 	}
 }
 
+func TestWorkerGivesUp(t *testing.T) {
+	b := setup(t, Config{})
+	id := b.session()
+	r, f := b.follow(id)
+	defer f.Close()
+	b.say(id, "go")
+	w := b.worker("w")
+	first := w.take()
+	first.accept()
+	first.chunk("one ")
+	first.chunk("two ")
+	giveUp := map[string]any{"n": first.n + 1, "code": "DRAINING", "retry": true}
+	first.send("error", giveUp)
+	if r := first.try("error", giveUp); r.OK || r.Error.Code != fault.Gone {
+		t.Errorf("said once more: %+v", r)
+	}
+	second := w.take()
+	if second.Attempt != 2 || second.Partial != "one two " {
+		t.Fatalf("request %+v", second.Request)
+	}
+	second.accept() // has a number that the first one has used, too
+	second.chunk("three")
+	second.send("end", nil)
+	r.await(t, Ended, 2)
+	check(t, r.lines(), "created\nmessage user go\nstart assistant\nchunk one two \nend assistant interrupted one two \nstart assistant\nchunk three\nend assistant complete three")
+}
+
 func TestAllWorkersDie(t *testing.T) {
 	b := setup(t, Config{WorkerSilence: 100 * time.Millisecond})
 	id := b.session()

@@ -64,6 +64,9 @@ func (s *space) open(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
 			s.unsubscribe()
+			if s.publish != nil {
+				s.publish.Close()
+			}
 			s.conn.Release()
 		}
 	}()
@@ -73,11 +76,12 @@ func (s *space) open(ctx context.Context) (err error) {
 	if s.records, err = s.conn.Bucket(ctx, broker.SessionsBucket); err != nil {
 		return err
 	}
-	if err = s.subscribe(ctx); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
-	}
 	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, acks.Config{Resend: s.hub.engine.Clustered()}); err != nil {
 		return err
+	}
+	// Last, because workers that answer something already do not wait.
+	if err = s.subscribe(ctx); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
 	}
 	s.unhook = s.conn.OnLoss(s.recheck)
 	return nil
