@@ -115,9 +115,9 @@ type Token struct {
 // NewCreds asks for credentials with which a service speaks NATS.
 type NewCreds struct {
 	Name       string   `json:"name"`
-	Role       Role     `json:"role,omitempty"`       // Defaults to RoleService. Says what is allowed when nothing else does.
-	Queue      string   `json:"queue,omitempty"`      // RoleWorker: which requests it takes. Defaults to "ai".
-	Publish    []string `json:"publish,omitempty"`    // subjects in NATS form
+	Role       Role     `json:"role,omitempty"`       // Defaults to RoleService; what that allows counts when nothing else is asked for.
+	Queue      string   `json:"queue,omitempty"`      // whose requests a worker takes. Defaults to "ai".
+	Publish    []string `json:"publish,omitempty"`    // subjects in NATS form; in addition, for a worker
 	Subscribe  []string `json:"subscribe,omitempty"`  // subjects in NATS form
 	TTLSeconds int64    `json:"ttl_seconds,omitzero"` // Zero means for ever.
 }

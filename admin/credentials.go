@@ -2,7 +2,6 @@ package admin
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"time"
 
@@ -20,28 +19,30 @@ const (
 	RoleWorker  Role = "worker"  // an AI worker that takes requests and answers in sessions
 )
 
-// Subjects returns what a role may publish on and subscribe to. What a worker needs besides is up to its queue.
-func (r Role) Subjects() (publish, subscribe []string, err error) {
-	switch r {
-	case RoleService, "":
-		return []string{"channel.>", "agent.>", "session.*.do.*"},
-			[]string{"channel.>", "agent.>", "status.>", "live.session.>", "session.*.feedback", "_INBOX.>"}, nil
+// Allow returns what credentials are to allow. What is asked for replaces what a service may do by default, and adds to
+// what a worker needs.
+func (c NewCreds) Allow() (broker.CredsRequest, error) {
+	req := broker.CredsRequest{Name: c.Name, Publish: c.Publish, Subscribe: c.Subscribe}
+	switch c.Role {
 	case RoleWorker:
-		return nil, nil, nil
+		queue, err := broker.ParseToken(cmp.Or(c.Queue, defaultQueue))
+		req.Queue = queue
+		return req, err
+	case RoleService, "":
+		if c.Queue != "" {
+			return req, fault.New(fault.InvalidFormat, "Only workers have a queue.")
+		}
+		if len(c.Publish)+len(c.Subscribe) == 0 {
+			req.Publish = []string{"channel.>", "agent.>", "session.*.do.*"}
+			req.Subscribe = []string{"channel.>", "agent.>", "status.>", "live.session.>", "session.*.feedback", "_INBOX.>"}
+		}
+		return req, nil
 	}
-	return nil, nil, fault.New(fault.InvalidFormat, "The role is service or worker.")
+	return req, fault.New(fault.InvalidFormat, "The role is service or worker.")
 }
 
-// defaultQueue is where requests wait in sessions that name no bot.
+// defaultQueue is where the requests of sessions wait that name no bot.
 const defaultQueue = "ai"
-
-// workFrom makes the credentials those of a worker of a queue, which exists from then on.
-func (s *Server) workFrom(ctx context.Context, t tenants.Tenant, queue string, req *broker.CredsRequest) (err error) {
-	if req.Queue, err = broker.ParseToken(cmp.Or(queue, defaultQueue)); err != nil {
-		return err
-	}
-	return s.talks.Ready(ctx, t.Account, req.Queue)
-}
 
 func (s *Server) issueToken(w http.ResponseWriter, r *http.Request) error {
 	t, err := s.tenant(r)
@@ -97,20 +98,16 @@ func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	publish, subscribe, err := body.Role.Subjects()
+	req, err := body.Allow()
 	if err != nil {
 		return err
-	}
-	if len(body.Publish)+len(body.Subscribe) > 0 { // whoever says something says everything
-		publish, subscribe = body.Publish, body.Subscribe
 	}
 	ttl, err := seconds(body.TTLSeconds)
 	if err != nil {
 		return err
 	}
-	req := broker.CredsRequest{Name: body.Name, Publish: publish, Subscribe: subscribe}
-	if body.Role == RoleWorker {
-		if err := s.workFrom(r.Context(), t, body.Queue, &req); err != nil {
+	if req.Queue != "" { // so that a worker can wait there before anybody has said anything
+		if err := s.talks.Ready(r.Context(), t.Account, req.Queue); err != nil {
 			return err
 		}
 	}

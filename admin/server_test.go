@@ -276,7 +276,8 @@ func TestCredsAreReal(t *testing.T) {
 	}
 	for name, spec := range map[string]NewCreds{
 		"no name": {}, "role": {Name: "x", Role: "root"}, "JetStream": {Name: "x", Publish: []string{"$JS.API.>"}}, "everything": {Name: "x", Subscribe: []string{">"}},
-		"ended": {Name: "x", TTLSeconds: -1},
+		"ended": {Name: "x", TTLSeconds: -1}, "queue": {Name: "x", Role: RoleWorker, Queue: "a.b"}, "service with a queue": {Name: "x", Queue: "ai"},
+		"worker of everything": {Name: "x", Role: RoleWorker, Publish: []string{"$JS.API.>"}},
 	} {
 		if _, err := w.IssueCreds(ctx, "acme", spec); fault.CodeOf(err) != fault.InvalidID && fault.CodeOf(err) != fault.InvalidFormat {
 			t.Errorf("%s: %v", name, err)

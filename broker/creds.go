@@ -15,7 +15,7 @@ import (
 type CredsRequest struct {
 	Name               string    // for people who look at the server; a Token
 	Publish, Subscribe []string  // subjects in NATS form, below the public roots only
-	Queue              Token     // makes it an AI worker, too: what it needs to pull from this queue and to answer is added
+	Queue              Token     // makes it an AI worker: what it needs to pull from this queue and to answer is added
 	Expires            time.Time // Zero means never.
 }
 
@@ -50,7 +50,7 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 			return nil, "", err
 		}
 		claims.Pub.Allow = append(slices.Clone(req.Publish), workerPublishes(req.Queue)...)
-		claims.Sub.Allow = append(slices.Clone(req.Subscribe), workerSubscribes...)
+		claims.Sub.Allow = append(slices.Clone(req.Subscribe), workerSubscribes(req.Name)...)
 	}
 	claims.Pub.Deny = brokersOwn
 	if len(claims.Pub.Allow) == 0 { // an empty list would allow everything
@@ -59,7 +59,9 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 	if len(claims.Sub.Allow) == 0 {
 		claims.Sub.Deny = jwt.StringList{">"}
 	}
-	claims.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+	if req.Queue == "" { // workers are asked nothing
+		claims.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+	}
 	if !req.Expires.IsZero() {
 		if req.Expires.Before(time.Now()) {
 			return nil, "", fault.New(fault.Usage, "The credentials would have expired already.")
@@ -82,8 +84,11 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 // log and no queue.
 var brokersOwn = jwt.StringList{string(SessionLog("*")), rootWork + ">"}
 
-// workerSubscribes is where a worker learns that it is to stop, and gets its answers.
-var workerSubscribes = []string{string(SessionControl("*")), "_INBOX.>"}
+// workerSubscribes is where a worker learns that it is to stop, and gets its answers. The inbox is its own, because what is
+// pulled comes there: with all inboxes it could read the requests of other queues.
+func workerSubscribes(name string) []string {
+	return []string{string(SessionControl("*")), "_INBOX." + name + ".>"}
+}
 
 // workerPublishes is what a worker needs to pull from its queue and to answer. Clients ask for the consumer's description
 // before they pull; what they pull they acknowledge at a subject whose middle part names the stream and the consumer.

@@ -118,7 +118,7 @@ func (s Subject) Agent() (Token, bool) {
 
 // serviceRoots are the subjects that a tenant's own credentials may name. Everything else in the account, the JetStream
 // API and the gateway's inboxes above all, is the broker's.
-var serviceRoots = [...]string{"channel", "agent", "session", "meet", "status", "work", "_INBOX"}
+var serviceRoots = [...]string{"channel", "agent", "session", "meet", "status", "work", "tool", "_INBOX"}
 
 // readOnlyRoot may be subscribed to by services, never published on: what appears there counts as stored.
 const readOnlyRoot = "live"
@@ -132,7 +132,7 @@ func checkServiceSubject(s string, publish bool) error {
 	}
 	if !known || !validPattern(rest) {
 		return fault.New(fault.InvalidID, "The subject %q can't be granted.", s).WithFix(
-			"Subjects of services begin with channel., agent., session., meet., status., work. or _INBOX., followed by ids, * or >.")
+			"Subjects of services begin with channel., agent., session., meet., status., work., tool. or _INBOX., followed by ids, * or >.")
 	}
 	return nil
 }

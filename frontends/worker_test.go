@@ -41,7 +41,7 @@ func (w *world) worker(t *testing.T, tenant tenants.ID, queue string) *worker {
 	if err := os.WriteFile(file, creds, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentials(file), nats.CustomInboxPrefix("_INBOX"))
+	nc, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentials(file), nats.CustomInboxPrefix("_INBOX.worker"))
 	if err != nil {
 		t.Fatal(err)
 	}

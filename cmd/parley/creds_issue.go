@@ -11,9 +11,9 @@ type credsIssueCmd struct {
 	remote
 	Tenant string        `required:"" help:"Id of the tenant."`
 	Name   string        `required:"" help:"What the service is called."`
-	Role   string        `enum:"service,worker" default:"service" help:"What it may do when --pub and --sub are not given: ${enum}. A service publishes and subscribes on channel.> and agent.>, watches status.> and live.session.>, and takes part in sessions with session.*.do.*. A worker takes requests from a queue and answers them."`
-	Queue  string        `placeholder:"NAME" help:"With --role worker: the queue that it takes requests from, which is the bot's name in sessions that name one. Defaults to ai."`
-	Pub    []string      `placeholder:"SUBJECT" help:"Subject that it may publish on; may be repeated. With --pub or --sub, it may do only what they say."`
+	Role   string        `enum:"service,worker" default:"service" help:"${enum}. A service publishes and subscribes on channel.> and agent.>, and watches status.> and live.session.>, and takes part in sessions with session.*.do.*, unless --pub and --sub say otherwise. A worker takes the requests of a queue and answers them."`
+	Queue  string        `placeholder:"NAME" help:"Whose requests a worker takes: those of the sessions with that bot. Defaults to ai, which is for sessions without one."`
+	Pub    []string      `placeholder:"SUBJECT" help:"Subject that it may publish on; may be repeated. A service may then do only what --pub and --sub say; a worker that in addition, such as tool.> for the tools it uses."`
 	Sub    []string      `placeholder:"SUBJECT" help:"Subject that it may subscribe to; may be repeated. Requests need _INBOX.> for their answers."`
 	TTL    time.Duration `name:"ttl" help:"How long the credentials are good for. Defaults to for ever."`
 }

@@ -63,11 +63,11 @@ func demoService(ctx context.Context, n *node, tenant tenants.Tenant) (string, e
 		return "", err
 	}
 	defer space.Release()
-	publish, subscribe, err := admin.RoleService.Subjects()
+	allow, err := admin.NewCreds{Name: "demo"}.Allow()
 	if err != nil {
 		return "", err
 	}
-	creds, _, err := n.engine.Creds(tenant.Account, broker.CredsRequest{Name: "demo", Publish: publish, Subscribe: subscribe})
+	creds, _, err := n.engine.Creds(tenant.Account, allow)
 	if err != nil {
 		return "", err
 	}

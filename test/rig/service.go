@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 )
 
@@ -29,13 +30,27 @@ func TryServe(t testing.TB, url, creds string) (*Service, error) {
 	file := WriteFile(t, "service.creds", []byte(creds))
 	// Violations are looked for by the tests that provoke them.
 	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
-	conn, err := nats.Connect(url, nats.UserCredentials(file), nats.Timeout(Patience), quiet,
+	conn, err := nats.Connect(url, nats.UserCredentials(file), nats.CustomInboxPrefix(inboxOf(creds)), nats.Timeout(Patience), quiet,
 		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
 	t.Cleanup(conn.Close)
 	return &Service{Conn: conn, t: t}, nil
+}
+
+// inboxOf returns where whoever has the credentials may take replies: workers have an inbox of their own. Whether the
+// credentials are good is for the broker to say.
+func inboxOf(creds string) string {
+	token, err := jwt.ParseDecoratedJWT([]byte(creds))
+	if err != nil {
+		return "_INBOX"
+	}
+	claims, err := jwt.DecodeUserClaims(token)
+	if err != nil {
+		return "_INBOX"
+	}
+	return nats.InboxPrefix + claims.Name
 }
 
 // Listen subscribes and returns once the broker knows of it.
