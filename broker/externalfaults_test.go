@@ -126,6 +126,23 @@ func TestExternalServerThatSyncsLater(t *testing.T) {
 	eventually(t, func(context.Context) error { return e.Check() })
 }
 
+// TestExternalBarsEndWithTheConnection is for a broker that has not heard that a tenant was resumed.
+func TestExternalBarsEndWithTheConnection(t *testing.T) {
+	s := startNATS(t, 1, nil)
+	e := mustOpen(t, s.config())
+	id := mustAccount(t, e)
+	e.conns.bar(id)
+	s.stop(0)
+	s.start(0)
+	eventually(t, func(ctx context.Context) error {
+		c, err := e.Acquire(ctx, id)
+		if err == nil {
+			c.Release()
+		}
+		return err
+	})
+}
+
 // TestStreamsGrowWithExternalServers makes a stream while a server is away.
 func TestStreamsGrowWithExternalServers(t *testing.T) {
 	s := startNATS(t, 3, nil)
