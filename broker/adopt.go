@@ -42,6 +42,7 @@ func (e *Engine) adoptSome(ctx context.Context) (done bool, err error) {
 	if err := e.runServer(ctx, func(opts *server.Options) {
 		opts.Host, opts.Port = "127.0.0.1", server.RANDOM_PORT
 		opts.Cluster.Host, opts.Cluster.Port = "127.0.0.1", server.RANDOM_PORT
+		opts.Cluster.TLSConfig = nil                                    // it is on this machine only
 		opts.Routes = []*url.URL{{Scheme: "nats", Host: "127.0.0.1:1"}} // there must be one; the companion comes by itself
 	}); err != nil {
 		return false, err
@@ -81,7 +82,7 @@ func (e *Engine) adoptSome(ctx context.Context) (done bool, err error) {
 // startCompanion connects a server without a store to the private one: no group of a cluster begins to work on a server
 // that is connected to nobody.
 func (e *Engine) startCompanion() (*server.Server, error) {
-	secret, err := e.id.routeSecret()
+	secret, err := e.id.routeSecret(routeUser)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,12 @@ import (
 type Cluster struct {
 	Name   string   // the same on all nodes, a Token. "" means no cluster.
 	Listen string   // where the other nodes connect, host:port; needs a fixed port.
+	Reach  string   // where they reach Listen, host:port, when that is elsewhere. Zero means that it is not.
 	Routes []string // where all nodes listen, this one included: nats://host:port
 	Found  bool     // begin the cluster, although the operator's seed was given; for one node, at its first start only
+
+	CertFile, KeyFile string // PEM: this node's certificate for the others, for all hosts in Routes. Zero means no TLS.
+	CAFile            string // PEM: whose certificates are taken from the others
 }
 
 // maxReplicas is how many nodes hold each message. More would cost without making anything safer in practice.
@@ -41,18 +45,23 @@ func (e *Engine) clusterOptions(opts *server.Options) (err error) {
 	if opts.Cluster.Host, opts.Cluster.Port, err = splitAddress("cluster", cluster.Listen); err != nil {
 		return err
 	}
-	secret, err := e.id.routeSecret()
-	if err != nil {
+	if opts.Cluster.Username, opts.Cluster.Password, err = e.gate.user(); err != nil {
 		return err
 	}
-	opts.Cluster.Username, opts.Cluster.Password = routeUser, secret
+	opts.Cluster.Advertise = cluster.Reach
+	opts.CustomRouterAuthentication = e.gate
+	if opts.Cluster.TLSConfig, err = cluster.routeTLS(); err != nil {
+		return err
+	}
+	opts.Cluster.TLSTimeout = routeTLSWithin.Seconds()
 	opts.ConnectErrorReports, opts.ReconnectErrorReports = reportEvery, reportEvery
-	opts.Routes, err = parseRoutes(cluster.Routes, url.UserPassword(routeUser, secret))
+	opts.Routes, err = parseRoutes(cluster.Routes, url.UserPassword(opts.Cluster.Username, opts.Cluster.Password))
 	setRaftTimers()
 	return err
 }
 
-const routeUser = "parley"
+// routeTLSWithin bounds the handshake of two nodes.
+const routeTLSWithin = 5 * time.Second
 
 // reportEvery is how many failed attempts to reach a node, one a second, are logged once.
 const reportEvery = 60
@@ -88,11 +97,17 @@ func (e *Engine) awaitCluster(ctx context.Context) error {
 		if !e.Clustered() {
 			return nil
 		}
+		if err := e.gate.verdict(); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(ctx, attemptWithin)
 		defer cancel()
 		_, err := e.home.js.AccountInfo(ctx)
 		return err
 	})
+	if refusal := e.gate.reason(); err != nil && refusal != nil {
+		return refusal
+	}
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The cluster was not ready within %s: fewer than half of its nodes can be reached.", e.cfg.ReadyWithin).
 			WithFix("See that the other nodes run, that --routes names all of them, and that all have the same operator's seed.")

@@ -59,6 +59,7 @@ type Engine struct {
 	server  *server.Server // the embedded one; nil with external ones
 	system  *systemConn
 	nodes   *nodes
+	gate    *routeGate
 	home    *Conn // the broker's own account, held open for as long as the engine
 
 	conns  connTable
@@ -94,6 +95,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	if e.cfg.ServerName, err = dir.name(cfg.ServerName); err != nil {
 		return nil, err
 	}
+	if err := e.openGate(); err != nil {
+		return nil, err
+	}
 	nc, err := e.servers.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the system account: %w", err)
@@ -110,6 +114,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Engine, err err
 	}
 	if err := e.joinNodes(ctx); err != nil {
 		return nil, err
+	}
+	if e.cfg.Cluster.Name != "" && e.gate.id() == "" {
+		if err := e.gate.learn(ctx); err != nil {
+			return nil, fmt.Errorf("learn which cluster this is: %w", err)
+		}
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.stop = stop

@@ -47,8 +47,12 @@ func (e *Engine) enterCluster() error {
 		return unusable(e.dir.path, err)
 	}
 	size := uint32(joining)
+	e.gate.new = true
 	if len(streams) > 0 || e.cfg.SeedFile == "" || e.cfg.Cluster.Found {
 		size = 1
+		if err := e.gate.found(); err != nil {
+			return err
+		}
 	}
 	if len(streams) > 0 && !adopting {
 		if err := writeSecret(e.adoptingFile(), nil); err != nil {

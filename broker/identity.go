@@ -178,9 +178,9 @@ func (id *identity) accountKey(a AccountID) (string, error) {
 	return kp.PublicKey()
 }
 
-// routeSecret is the password by which the nodes of a cluster know each other.
-func (id *identity) routeSecret() (string, error) {
-	raw, err := hkdf.Key(sha256.New, id.seed, nil, "parley cluster routes", 32)
+// routeSecret is the password of a node that connects to another one under a name.
+func (id *identity) routeSecret(user string) (string, error) {
+	raw, err := hkdf.Key(sha256.New, id.seed, nil, "parley cluster routes "+user, 32)
 	if err != nil {
 		return "", fmt.Errorf("derive the password of the routes: %w", err)
 	}

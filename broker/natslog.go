@@ -13,8 +13,9 @@ import (
 // natsLog passes the server's log lines on to slog, and listens for the few that mean the store can't be trusted: the
 // server itself only logs them and goes on.
 type natsLog struct {
-	log    *slog.Logger
-	broken func(error) // called for each line that means damage; must not block
+	log     *slog.Logger
+	broken  func(error) // called for each line that means damage; must not block
+	refused func()      // called when another node does not let this one in; must not block
 
 	mu       sync.Mutex
 	starting bool // guarded by mu; damage that only recovery reports counts while it is set
@@ -57,6 +58,9 @@ func (l *natsLog) Errorf(format string, v ...any) {
 		return
 	}
 	l.write(slog.LevelError, format, v)
+	if strings.Contains(text, "Route Error") && strings.Contains(text, "Authorization Violation") {
+		l.refused()
+	}
 	if strings.Contains(text, "Critical write error") || l.recovering() && strings.Contains(text, "Failed restoring") {
 		l.broken(fmt.Errorf("write to the store: %s", text))
 	}

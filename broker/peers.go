@@ -22,6 +22,7 @@ const (
 	barAccount   = "bar"   // close the connection and open no other
 	admitAccount = "admit" // undo bar
 	sweepAccount = "sweep" // wait until its streams are gone and remove what is left of them
+	tellCluster  = "tell"  // tell which cluster this is; without an account
 	countCopies  = "count" // tell how many copies of streams each node has, of those that it leads; without an account
 )
 
@@ -32,6 +33,7 @@ type peerRequest struct {
 
 type peerReply struct {
 	Error    string             `json:"error,omitempty"`
+	Cluster  string             `json:"cluster,omitempty"`  // its id, if it is known
 	Holdings map[string]holding `json:"holdings,omitempty"` // by id of the node, if that was asked
 }
 
@@ -81,7 +83,7 @@ func (e *Engine) answerPeers() error {
 			err = e.obey(ctx, r)
 			cancel()
 		}
-		reply := peerReply{}
+		reply := peerReply{Cluster: e.gate.id()}
 		if err == nil && r.Do == countCopies {
 			reply.Holdings, err = e.holdings()
 		}

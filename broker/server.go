@@ -56,7 +56,7 @@ func (e *Engine) runServer(ctx context.Context, change func(*server.Options)) er
 	if e.server, err = server.NewServer(opts); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The NATS server can't be set up: %s.", err)
 	}
-	log := &natsLog{log: e.log, broken: e.fail, starting: true}
+	log := &natsLog{log: e.log, broken: e.fail, refused: e.gate.refused, starting: true}
 	e.server.SetLoggerV2(log, false, false, false)
 	e.server.Start()
 	if err := e.awaitReady(ctx); err != nil {

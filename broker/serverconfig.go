@@ -101,7 +101,7 @@ func (c ServerConfig) Format(dataDir, seedFile string) (string, error) {
 }
 
 func (c ServerConfig) formatCluster(id *identity, line func(string, ...any)) error {
-	secret, err := id.routeSecret()
+	secret, err := id.routeSecret(routeUser)
 	if err != nil {
 		return err
 	}

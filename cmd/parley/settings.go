@@ -29,8 +29,12 @@ type settings struct {
 
 	ClusterName      string   `setting:"" placeholder:"NAME" help:"Be one node of the cluster of this name."`
 	ClusterListen    string   `setting:"" placeholder:"ADDR" help:"Where the other nodes connect. Defaults to :6222 in a cluster."`
+	ClusterAdvertise string   `setting:"" placeholder:"ADDR" help:"Where the other nodes reach cluster-listen, when that is elsewhere: host:port."`
 	Routes           []string `setting:"" placeholder:"URL" help:"Where all nodes of the cluster listen, this one included: nats://host:port,nats://host:port,..."`
 	ClusterFound     bool     `setting:"" help:"Begin the cluster although the operator's seed was given. For one node, at its first start."`
+	ClusterCert      string   `setting:"" placeholder:"FILE" help:"This node's certificate for the other nodes, for all hosts in routes. Without it what the nodes say is not encrypted."`
+	ClusterKey       string   `setting:"" placeholder:"FILE" help:"The key of cluster-cert."`
+	ClusterCA        string   `setting:"" name:"cluster-ca" placeholder:"FILE" help:"Whose certificates are taken from the other nodes."`
 	NodeName         string   `setting:"" placeholder:"NAME" help:"Name of this node in the cluster. Defaults to one that is made at the first start."`
 	OperatorSeedFile string   `setting:"" placeholder:"FILE" help:"secrets/operator.seed of the cluster's first node. The other nodes need it at their first start."`
 
@@ -83,6 +87,8 @@ func (s settings) effective() (settings, error) {
 	switch clustered := s.ClusterName != ""; {
 	case !clustered && (s.ClusterListen != "" || len(s.Routes) > 0):
 		return s, fault.New(fault.Usage, "The settings cluster-listen and routes need a cluster-name.")
+	case !clustered && s.ClusterCert+s.ClusterKey+s.ClusterCA != "":
+		return s, fault.New(fault.Usage, "The settings cluster-cert, cluster-key and cluster-ca need a cluster-name.")
 	case clustered && len(s.Routes) == 0:
 		return s, fault.New(fault.Usage, "The cluster %s has no routes.", s.ClusterName).
 			WithFix("Name the cluster addresses of all nodes with --routes, the same list on each.")
@@ -128,7 +134,10 @@ func (s settings) node() nodeConfig {
 		Broker: broker.Config{
 			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
 			SessionRetention: s.SessionRetention, ServerName: s.NodeName, SeedFile: s.OperatorSeedFile,
-			Cluster:  broker.Cluster{Name: s.ClusterName, Listen: s.ClusterListen, Routes: s.Routes, Found: s.ClusterFound},
+			Cluster: broker.Cluster{
+				Name: s.ClusterName, Listen: s.ClusterListen, Reach: s.ClusterAdvertise, Routes: s.Routes, Found: s.ClusterFound,
+				CertFile: s.ClusterCert, KeyFile: s.ClusterKey, CAFile: s.ClusterCA,
+			},
 			External: broker.External{URLs: s.NATSURL, CAFile: s.NATSCA},
 		},
 		Sessions: sessions.Config{WorkerWait: s.WorkerWait, WorkerSilence: s.WorkerSilence},
