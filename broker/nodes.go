@@ -38,6 +38,8 @@ type nodes struct {
 	mu     sync.Mutex
 	alive  map[Token]bool // guarded by mu
 	onLoss []func(Token)  // guarded by mu
+
+	onReturn []func() // guarded by mu
 }
 
 // nodeName is the server's name, a dash and the start of the run in base 36 milliseconds.
@@ -140,11 +142,28 @@ func (e *Engine) renewLease(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, retryLease)
 	defer cancel()
 	_, err := e.home.js.Publish(ctx, "$KV."+nodesBucket+"."+string(e.nodes.self), nil, jetstream.WithMsgTTL(e.servers.lease()))
-	if now := time.Now(); err == nil {
-		e.nodes.renewed.Store(&now)
+	if err != nil {
+		return err
 	}
-	return err
+	now := time.Now()
+	if before := e.nodes.renewed.Swap(&now); before != nil && now.Sub(*before) > e.readyFor() {
+		e.nodes.returned()
+	}
+	return nil
 }
+
+// returned tells that the others may have believed this node dead.
+func (n *nodes) returned() {
+	n.mu.Lock()
+	tell := append([]func(){}, n.onReturn...)
+	n.mu.Unlock()
+	for _, f := range tell {
+		f()
+	}
+}
+
+// readyFor is how long this node counts as able to store after it has renewed its lease: an election fits in.
+func (e *Engine) readyFor() time.Duration { return e.servers.lease() * 2 / 3 }
 
 // Ready returns nil while this node can store, else why not. It is Check, and whether the node was able to write its own
 // lease of late: in a cluster that takes more than half of the nodes. It notices their loss within 8 seconds and their
@@ -155,7 +174,7 @@ func (e *Engine) Ready() error {
 	}
 	silent := time.Since(*e.nodes.renewed.Load()).Round(time.Second) // Open has set it
 	switch {
-	case silent < e.servers.lease()*2/3: // an election fits in
+	case silent < e.readyFor():
 		return nil
 	case e.Clustered():
 		return fault.New(fault.Unavailable, "Nothing could be stored for %s: more than half of the cluster's nodes must be reached.", silent)
@@ -244,4 +263,12 @@ func (e *Engine) OnNodeLost(f func(node Token)) {
 	e.nodes.mu.Lock()
 	defer e.nodes.mu.Unlock()
 	e.nodes.onLoss = append(e.nodes.onLoss, f)
+}
+
+// OnReturn registers f to be called when this node was out of touch for so long that the others may have believed it dead,
+// and is back: what it had written may be gone. The rest is as with OnNodeLost.
+func (e *Engine) OnReturn(f func()) {
+	e.nodes.mu.Lock()
+	defer e.nodes.mu.Unlock()
+	e.nodes.onReturn = append(e.nodes.onReturn, f)
 }

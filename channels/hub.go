@@ -74,19 +74,20 @@ func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *s
 	for range cfg.Shards {
 		h.shards = append(h.shards, newShard(h))
 	}
-	engine.OnNodeLost(func(broker.Token) { h.buryDead() })
+	engine.OnNodeLost(func(broker.Token) { h.eachRoster((*roster).buryDead) })
+	engine.OnReturn(func() { h.eachRoster((*roster).saveAll) })
 	return h
 }
 
-// buryDead has every open tenant's roster forget the nodes that no longer live.
-func (h *Hub) buryDead() {
+// eachRoster calls f for the roster of every open tenant.
+func (h *Hub) eachRoster(f func(*roster)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.spaces {
 		select {
 		case <-s.ready:
 			if s.err == nil {
-				s.roster.buryDead()
+				f(s.roster)
 			}
 		default: // it will see for itself when it opens
 		}

@@ -14,14 +14,37 @@ import (
 // ClusterOptions are those of a node of a cluster whose nodes listen to each other on addrs.
 func ClusterOptions(t testing.TB, addrs []string, i int, seedFile string) Options {
 	t.Helper()
+	return nodeOptions(t, i, addrs[i], addrs, seedFile)
+}
+
+func nodeOptions(t testing.TB, i int, listen string, routes []string, seedFile string) Options {
+	t.Helper()
 	args := []string{
-		"--cluster-name", "test", "--node-name", fmt.Sprint("n", i+1), "--cluster-listen", addrs[i],
-		"--routes", "nats://" + strings.Join(addrs, ",nats://"), "--operator-seed-file", seedFile,
+		"--cluster-name", "test", "--node-name", fmt.Sprint("n", i+1), "--cluster-listen", listen,
+		"--routes", "nats://" + strings.Join(routes, ",nats://"), "--operator-seed-file", seedFile,
 	}
 	if i == 0 {
 		args = append(args, "--cluster-found")
 	}
 	return Options{Data: filepath.Join(t.TempDir(), "data"), Args: args}
+}
+
+// StartParted is StartCluster with a wall between the nodes.
+func (b Binary) StartParted(t testing.TB, n int) ([]*Server, *Wall) {
+	t.Helper()
+	addrs, seed := FreeAddrs(t, n), OperatorSeed(t)
+	w := NewWall(t, addrs)
+	all := make([]*Server, n)
+	for i := range all {
+		o := nodeOptions(t, i, addrs[i], w.Routes(i), seed)
+		o.Args = append(o.Args, "--cluster-advertise", "127.0.0.1:1") // so that nobody hears of a way around the wall
+		all[i] = b.prepare(t, o)
+		all[i].launch()
+	}
+	for _, s := range all {
+		s.AwaitStart()
+	}
+	return all, w
 }
 
 // StartCluster starts n servers that are one cluster, and returns once all are ready.
