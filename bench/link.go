@@ -63,6 +63,14 @@ const againAfter = 100 * time.Millisecond
 // openOnce opens a connection with a token, and further parameters of the query as they stand in a URL. Its messages go
 // to the receiver from a goroutine of the link's own, which ends at close.
 func (s *Session) openOnce(ctx context.Context, to receiver, token, more string) (*link, error) {
+	return s.openPath(ctx, to, agentsPath, token, more)
+}
+
+// agentsPath is the endpoint that most loads use.
+const agentsPath = "/v1/ws"
+
+// openPath is openOnce on another endpoint.
+func (s *Session) openPath(ctx context.Context, to receiver, path, token, more string) (*link, error) {
 	conn, at, err := s.dial(ctx)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "A connection to %s failed: %s.", at.address, err).
@@ -70,7 +78,7 @@ func (s *Session) openOnce(ctx context.Context, to receiver, token, more string)
 	}
 	l := &link{conn: conn, buffers: s.buffers, ready: make(chan struct{}), done: make(chan struct{})}
 	l.reader = reader{to: to, ready: sync.OnceFunc(func() { close(l.ready) }), pong: l.pong}
-	if err := l.handshake("token="+token+more, at.address); err != nil {
+	if err := l.handshake(path+"?token="+token+more, at.address); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -83,9 +91,9 @@ func (s *Session) openOnce(ctx context.Context, to receiver, token, more string)
 	return l, nil
 }
 
-func (l *link) handshake(query, host string) error {
+func (l *link) handshake(target, host string) error {
 	_ = l.conn.SetDeadline(time.Now().Add(dialWithin))
-	request := "GET /v1/ws?" + query + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	request := "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cGFybGV5IGJlbmNoIHJ1bg==\r\n\r\n"
 	if _, err := io.WriteString(l.conn, request); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The broker closed a connection before it was open.")

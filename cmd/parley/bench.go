@@ -18,6 +18,7 @@ type benchCmd struct {
 	Ack       benchAckCmd       `cmd:"" help:"From publishing to the ACK, which says that the message is on disk."`
 	Idle      benchIdleCmd      `cmd:"" help:"Connections that say nothing: what a connect costs, and what one holds."`
 	Tokens    benchTokensCmd    `cmd:"" help:"Many streams of small messages, as answers of language models come."`
+	Answers   benchAnswersCmd   `cmd:"" help:"Answers of an AI worker that stream to users, through the log of their sessions."`
 	Reconnect benchReconnectCmd `cmd:"" help:"Connections that are cut at once and come back for what they missed."`
 	Tenants   benchTenantsCmd   `cmd:"" help:"Many tenants with an agent each: what a tenant costs."`
 	Stored    benchStoredCmd    `cmd:"" help:"Looks into channels that hold many messages: history, and what was missed."`
