@@ -16,10 +16,13 @@ const bearerProtocol = "base64url.bearer.parley."
 // credentialParameters are the query parameters that carry secrets in one dialect or another.
 var credentialParameters = [...]string{"token", "access_token", "api_key"}
 
+// apiKeyHeader carries an API key where a dialect takes one.
+const apiKeyHeader = "X-API-Key"
+
 // takeToken takes the credential off the request, from wherever it may stand, so that nothing behind this point can
-// log, trace or echo it. parameter is the dialect's own query parameter, "" when it has none. Two different credentials are refused: whoever
-// reads the request otherwise would believe the other one.
-func takeToken(r *http.Request, parameter string) (string, error) {
+// log, trace or echo it. parameter is the dialect's own query parameter, "" when it has none; headers are those that it
+// has. Two different credentials are refused: whoever reads the request otherwise would believe the other one.
+func takeToken(r *http.Request, parameter string, headers ...string) (string, error) {
 	var found []string
 	query := r.URL.Query()
 	if parameter != "" {
@@ -28,14 +31,17 @@ func takeToken(r *http.Request, parameter string) (string, error) {
 	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		found = append(found, strings.TrimSpace(token))
 	}
+	for _, h := range headers {
+		found = append(found, r.Header.Values(h)...)
+	}
 	protocols, token, err := takeBearerProtocol(r.Header.Values("Sec-WebSocket-Protocol"))
+	redact(r, query, protocols)
 	if err != nil {
 		return "", err
 	}
 	if token != "" {
 		found = append(found, token)
 	}
-	redact(r, query, protocols)
 	found = slices.DeleteFunc(found, func(s string) bool { return s == "" })
 	if len(found) == 0 {
 		return "", noToken(parameter)
@@ -86,6 +92,7 @@ func redact(r *http.Request, query url.Values, protocols []string) {
 	r.URL.RawQuery = query.Encode()
 	r.RequestURI = r.URL.RequestURI()
 	r.Header.Del("Authorization")
+	r.Header.Del(apiKeyHeader)
 	r.Header.Del("Sec-WebSocket-Protocol")
 	if len(protocols) > 0 {
 		r.Header.Set("Sec-WebSocket-Protocol", strings.Join(protocols, ", "))

@@ -15,9 +15,11 @@ import (
 	"parley/channels"
 	"parley/frontends/agents"
 	"parley/frontends/assistant"
+	"parley/frontends/bots"
 	"parley/frontends/chat"
 	"parley/frontends/conversation"
 	"parley/frontends/door"
+	"parley/frontends/tenantchat"
 	"parley/frontends/ws"
 	"parley/sessions"
 	"parley/tenants"
@@ -36,6 +38,8 @@ const (
 type Config struct {
 	Sockets      ws.Config
 	Assistant    assistant.Config
+	TenantChat   tenantchat.Config
+	Bots         bots.Config
 	ChatPage     bool          // serve the chat page at /
 	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
 }
@@ -48,13 +52,15 @@ type Edge struct {
 	talks    *sessions.Hub
 	log      *slog.Logger
 
-	set       *ws.Set
-	door      *door.Door
-	desk      *conversation.Desk
-	agents    *agents.Dialect
-	chat      *chat.Dialect
-	assistant *assistant.Dialect
-	end       context.CancelFunc // of what connections wait for
+	set        *ws.Set
+	door       *door.Door
+	desk       *conversation.Desk
+	agents     *agents.Dialect
+	chat       *chat.Dialect
+	assistant  *assistant.Dialect
+	tenantchat *tenantchat.Dialect
+	bots       *bots.Dialect
+	end        context.CancelFunc // of what connections wait for
 }
 
 // New returns an Edge over these parts, which stay the caller's. It serves nobody before Serve.
@@ -67,6 +73,8 @@ func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessi
 	e.desk = conversation.New(life, e.door, talks, log)
 	e.chat = chat.New(e.desk)
 	e.assistant = assistant.New(cfg.Assistant, e.desk, registry)
+	e.tenantchat = tenantchat.New(cfg.TenantChat, e.desk, registry)
+	e.bots = bots.New(cfg.Bots, e.desk, registry)
 	return e
 }
 

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
+	"parley/frontends/bots"
 	"parley/frontends/page"
+	"parley/frontends/rest"
 	"parley/internal/fault"
 	"parley/tenants"
 )
@@ -22,6 +22,7 @@ type verbs map[string]handler
 const (
 	inToken       = "token"
 	inAccessToken = "access_token"
+	inAPIKey      = "api_key"
 	inHeader      = "" // nowhere but in the header
 )
 
@@ -39,8 +40,35 @@ func (e *Edge) routes() http.Handler {
 	mux.HandleFunc("/websocket/get_access_token", e.guarded(verbs{http.MethodGet: e.assistant.AccessToken}, e.loginHolder))
 	mux.HandleFunc("/websocket/ws", e.guarded(verbs{http.MethodGet: e.assistant.Connect}, e.holder(inAccessToken)))
 	mux.HandleFunc("/{$}", e.root(e.guarded(verbs{http.MethodGet: e.chat.Connect}, e.holder(inToken))))
+	e.tenantChatRoutes(mux)
+	e.botRoutes(mux)
 	mux.HandleFunc("/", e.nothing)
 	return mux
+}
+
+// tenantChatRoutes serve back ends that embed chat, whose API key names their tenant.
+func (e *Edge) tenantChatRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("/ws/chat", e.introduced(inAPIKey, e.tenantchat.Connect))
+	for path, v := range map[string]verbs{
+		"/api/v1/chats":             {http.MethodPost: e.tenantchat.Create},
+		"/api/v1/chats/{$}":         {http.MethodPost: e.tenantchat.Create},
+		"/api/v1/chats/{id}":        {http.MethodGet: e.tenantchat.Chat, http.MethodDelete: e.tenantchat.Delete},
+		"/api/v1/chats/{id}/{rest}": {http.MethodGet: e.tenantchat.Below},
+	} {
+		mux.HandleFunc(path, e.guarded(v, e.keyHolder(inAPIKey)))
+	}
+}
+
+// botRoutes serve bot sessions. Everything under /api that is nobody's is refused in their form.
+func (e *Edge) botRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("/ws", e.introduced(inToken, e.bots.Connect))
+	for path, v := range map[string]verbs{
+		"/api/sessions":      {http.MethodGet: e.bots.List, http.MethodPost: e.bots.Create},
+		"/api/sessions/{id}": {http.MethodGet: e.bots.Session, http.MethodDelete: e.bots.Close},
+	} {
+		mux.HandleFunc(path, e.answered(v, e.keyHolder(inToken), e.refuseAsBots))
+	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { bots.NoEndpoint(w) })
 }
 
 func (e *Edge) nothing(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +95,10 @@ func (e *Edge) root(chat http.HandlerFunc) http.HandlerFunc {
 type identify func(*http.Request) (*tenants.Grant, error)
 
 // guarded lets requests of somebody known through to the handler of their method.
-func (e *Edge) guarded(v verbs, who identify) http.HandlerFunc {
+func (e *Edge) guarded(v verbs, who identify) http.HandlerFunc { return e.answered(v, who, e.refuse) }
+
+// answered is guarded with a refusal of its own.
+func (e *Edge) answered(v verbs, who identify, refuse func(http.ResponseWriter, *http.Request, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		allowOrigins(w.Header())
 		if r.Method == http.MethodOptions {
@@ -77,7 +108,7 @@ func (e *Edge) guarded(v verbs, who identify) http.HandlerFunc {
 		h, ok := v[r.Method]
 		if !ok {
 			w.Header().Set("Allow", v.allowed())
-			e.refuse(w, r, fault.New(fault.MethodNotAllowed, "The endpoint does not take %s.", r.Method))
+			refuse(w, r, fault.New(fault.MethodNotAllowed, "The endpoint does not take %s.", r.Method))
 			return
 		}
 		g, err := who(r)
@@ -85,7 +116,7 @@ func (e *Edge) guarded(v verbs, who identify) http.HandlerFunc {
 			err = h(w, r, g)
 		}
 		if err != nil {
-			e.refuse(w, r, err)
+			refuse(w, r, err)
 		}
 	}
 }
@@ -94,12 +125,17 @@ func (e *Edge) guarded(v verbs, who identify) http.HandlerFunc {
 func (e *Edge) holder(parameter string) identify {
 	return func(r *http.Request) (*tenants.Grant, error) {
 		g, err := e.verify(r, parameter)
-		if err == nil && g.Login {
-			return nil, fault.New(fault.PermissionDenied, "A login token opens no connection.").
-				WithFix("Exchange it for an access token first.")
-		}
-		return g, err
+		return g, accessOnly(g, err)
 	}
+}
+
+// accessOnly refuses a login token that was found to be good.
+func accessOnly(g *tenants.Grant, err error) error {
+	if err == nil && g.Login {
+		return fault.New(fault.PermissionDenied, "A login token opens no connection.").
+			WithFix("Exchange it for an access token first.")
+	}
+	return err
 }
 
 // loginHolder identifies whoever holds a login token, which is good for nothing but being exchanged.
@@ -111,6 +147,31 @@ func (e *Edge) verify(r *http.Request, parameter string) (*tenants.Grant, error)
 		return nil, err
 	}
 	return e.registry.Verify(r.Context(), token)
+}
+
+// keyHolder identifies whoever holds an API key, or an access token in its place.
+func (e *Edge) keyHolder(parameter string) identify {
+	return func(r *http.Request) (*tenants.Grant, error) {
+		credential, err := takeToken(r, parameter, apiKeyHeader)
+		switch {
+		case err != nil:
+			return nil, err
+		case tenants.IsAPIKey(credential):
+			return e.registry.VerifyAPIKey(credential)
+		}
+		g, err := e.registry.Verify(r.Context(), credential)
+		return g, accessOnly(g, err)
+	}
+}
+
+// introduced serves a dialect that refuses on the open connection: it gets what the client presents, or why that is
+// nothing.
+func (e *Edge) introduced(parameter string, connect func(http.ResponseWriter, *http.Request, string, error) error) http.HandlerFunc {
+	anybody := func(*http.Request) (*tenants.Grant, error) { return nil, nil }
+	return e.guarded(verbs{http.MethodGet: func(w http.ResponseWriter, r *http.Request, _ *tenants.Grant) error {
+		credential, err := takeToken(r, parameter, apiKeyHeader)
+		return connect(w, r, credential, err)
+	}}, anybody)
 }
 
 func (v verbs) allowed() string {
@@ -129,7 +190,7 @@ func allowOrigins(h http.Header) { h.Set("Access-Control-Allow-Origin", "*") }
 func (v verbs) preflight(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", v.allowed())
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-API-Key")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-API-Key, X-User-ID, X-Chat-ID")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -139,24 +200,31 @@ const retryAfter = "1"
 
 // refuse answers a request that was not carried out.
 func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	e.note(w.Header(), r, err)
 	code := fault.CodeOf(err)
-	status := fault.HTTPStatus(code)
+	rest.Reply(w, fault.HTTPStatus(code), struct {
+		Code    fault.Code `json:"code"`
+		Message string     `json:"message"`
+		Fix     string     `json:"fix,omitzero"`
+	}{code, fault.Message(err), fault.Fix(err)})
+}
+
+// refuseAsBots is refuse in the form of the bots' dialect.
+func (e *Edge) refuseAsBots(w http.ResponseWriter, r *http.Request, err error) {
+	e.note(w.Header(), r, err)
+	bots.Refuse(w, err)
+}
+
+// note sets the headers that belong to a refusal, and logs what nobody has foreseen.
+func (e *Edge) note(h http.Header, r *http.Request, err error) {
+	code := fault.CodeOf(err)
 	if code == fault.Internal {
 		e.log.Error("a request could not be carried out", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
-	h := w.Header()
-	switch status {
+	switch fault.HTTPStatus(code) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="parley"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	}
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.MarshalWrite(w, struct { // a client that is gone needs no answer
-		Code    fault.Code `json:"code"`
-		Message string     `json:"message"`
-		Fix     string     `json:"fix,omitzero"`
-	}{code, fault.Message(err), fault.Fix(err)})
 }

@@ -24,7 +24,7 @@ var floors = map[string]int{
 var steps = map[string]int{
 	"sessions/worker": 0,
 	"frontends/ws":    0, "frontends/frame": 0,
-	"frontends/door":         1,
+	"frontends/door": 1, "frontends/rest": 1,
 	"frontends/conversation": 2, "frontends/conversation/conversationtest": 3,
 }
 

@@ -1,0 +1,144 @@
+package bots
+
+import (
+	"sync/atomic"
+	"time"
+
+	"parley/channels"
+	"parley/frontends/conversation"
+	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/sessions"
+)
+
+// client is one socket of this dialect.
+type client struct {
+	dialect *Dialect
+	token   string // from the URL
+	refused error  // why there is none
+	socket  *conversation.Socket
+
+	entered  atomic.Bool // it is known whose socket it is
+	deadline *time.Timer // for saying so; nil when the token was in the URL
+}
+
+var _ conversation.Client = (*client)(nil)
+
+// Open implements conversation.Client.
+func (c *client) Open(s *conversation.Socket) error {
+	c.socket = s
+	switch {
+	case fault.CodeOf(c.refused) == fault.AuthRequired:
+		c.deadline = time.AfterFunc(c.dialect.cfg.AuthWithin, c.late)
+	case c.refused != nil:
+		c.turnAway(c.refused)
+	default:
+		if err := c.enter(c.token); err != nil {
+			c.turnAway(err)
+		}
+	}
+	c.token = ""
+	return nil
+}
+
+// late turns away who did not say in time who he is. It runs on a goroutine of its own.
+func (c *client) late() {
+	if !c.entered.Load() {
+		c.turnAway(fault.New(fault.AuthFailed, "No token was sent within %s", c.dialect.cfg.AuthWithin))
+	}
+}
+
+// turnAway refuses the connection as a whole.
+func (c *client) turnAway(err error) {
+	if fault.CodeOf(err) == fault.PermissionDenied { // the document has one code for all who may not come in
+		err = fault.Wrap(fault.AuthFailed, err, "%s", fault.Message(err))
+	}
+	c.send(errorFrame(time.Now(), err))
+	c.socket.Close(ws.PolicyViolation, fault.Message(err))
+}
+
+// enter lets in, or lets stay, the user whom a token proves.
+func (c *client) enter(token string) error {
+	ctx, cancel := c.socket.Patience()
+	defer cancel()
+	g, err := c.dialect.tokens.Verify(ctx, token)
+	if err != nil {
+		return err
+	}
+	if g.Login {
+		return fault.New(fault.AuthFailed, "A login token opens no connection.").WithFix("Exchange it for an access token first.")
+	}
+	who := sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims}
+	if before := c.socket.Principal(); c.entered.Load() && (before.Account != who.Account || before.User != who.User) {
+		return fault.New(fault.AuthFailed, "The token is for somebody else.").WithFix("Open another connection.")
+	}
+	c.entered.Store(true)
+	c.socket.Admit(g, who)
+	return nil
+}
+
+func (c *client) send(v any) { c.socket.Send(encode(v)) }
+
+// Handle implements conversation.Client.
+func (c *client) Handle(text []byte) error {
+	req, err := decode(text)
+	if err != nil {
+		return err
+	}
+	if req.verb == "ping" {
+		c.send(struct {
+			Type string `json:"type"`
+			Time string `json:"timestamp"`
+		}{"pong", channels.FormatTime(time.Now())})
+		return nil
+	}
+	if req.verb == "auth" {
+		return c.authenticate(req)
+	}
+	if !c.entered.Load() {
+		c.turnAway(fault.New(fault.AuthFailed, "The first message must be of the type auth"))
+		return nil
+	}
+	return c.carryOut(req)
+}
+
+func (c *client) authenticate(req request) error {
+	first := !c.entered.Load()
+	token, err := req.fields.Required("token")
+	if err == nil {
+		err = c.enter(token)
+	}
+	switch {
+	case err != nil && first:
+		c.turnAway(fault.Wrap(fault.AuthFailed, err, "%s", fault.Message(err)))
+		return nil
+	case err == nil && c.deadline != nil:
+		c.deadline.Stop()
+	}
+	return err
+}
+
+// Refusal implements conversation.Client.
+func (c *client) Refusal(text []byte, err error) []byte {
+	f := errorFrame(time.Now(), err)
+	f.Session, f.ID = about(text)
+	return encode(f)
+}
+
+// Lost implements conversation.Client.
+func (c *client) Lost(session string, err error) {
+	if fault.CodeOf(err) == fault.NotFound {
+		c.send(closedFrame(session, "deleted"))
+		return
+	}
+	f := errorFrame(time.Now(), cannotSubscribe(err, "The session can't be followed any more; subscribe again"))
+	f.Session = session
+	c.send(f)
+}
+
+// Close implements conversation.Client.
+func (c *client) Close() {
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+}

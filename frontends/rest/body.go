@@ -1,0 +1,46 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/frontends/frame"
+	"parley/internal/fault"
+)
+
+// maxBodyBytes is the limit on a request, which is that on a message.
+const maxBodyBytes = 64 << 10
+
+// Body reads the JSON object that a request carries; no body is an empty one. Errors are fault.MessageTooLarge and
+// InvalidFormat.
+func Body(w http.ResponseWriter, r *http.Request) (frame.Fields, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+		return nil, fault.New(fault.MessageTooLarge, "The body has more than %d bytes.", maxBodyBytes)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.InvalidFormat, err, "The body could not be read.")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, nil
+	}
+	return frame.Read(nil, body)
+}
+
+// Reply answers with v as JSON, which must be encodable.
+func Reply(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		panic(err) // unreachable: the dialects' answers always marshal
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) //nolint:gosec // JSON, and said so; a client that is gone needs no answer
+}

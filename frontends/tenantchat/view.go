@@ -1,0 +1,79 @@
+package tenantchat
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/channels"
+	"parley/sessions"
+	"parley/tenants"
+)
+
+// chat is a chat as REST shows it.
+type chat struct {
+	ID          string         `json:"id"`
+	User        string         `json:"user_id"`
+	Tenant      tenants.ID     `json:"tenant_id"`
+	Title       *string        `json:"title"`
+	Config      config         `json:"config"`
+	Metadata    jsontext.Value `json:"metadata,omitzero"`
+	Status      string         `json:"status"` // active, or closed
+	Messages    int            `json:"message_count"`
+	Created     string         `json:"created_at"`
+	Updated     string         `json:"updated_at"`
+	LastMessage *string        `json:"last_message_at"`
+}
+
+// config is what a chat is set to.
+type config struct {
+	Bot string `json:"bot_id,omitzero"` // whose workers answer, if they are not the tenant's usual ones
+}
+
+func chatView(t tenants.ID, o sessions.Overview) chat {
+	c := chat{
+		ID: o.ID, User: o.User, Tenant: t, Config: config{o.Bot}, Metadata: jsontext.Value(o.Metadata), Status: "active",
+		Messages: o.State.Messages, Created: channels.FormatTime(o.Created), Updated: channels.FormatTime(latest(o.Created, o.Changed)),
+	}
+	if o.Title != "" {
+		c.Title = &o.Title
+	}
+	if o.State.Closed {
+		c.Status = "closed"
+	}
+	if o.State.Messages > 0 {
+		c.LastMessage = &c.Updated
+	}
+	return c
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// entry is a message or an answer as REST shows it.
+type entry struct {
+	ID        string          `json:"id"`
+	Chat      string          `json:"chat_id"`
+	Content   string          `json:"content"`
+	Role      sessions.Role   `json:"sender_role"`
+	Created   string          `json:"created_at"`
+	Metadata  jsontext.Value  `json:"metadata,omitzero"`
+	Status    sessions.Status `json:"status,omitzero"` // of an answer that is not complete
+	FollowUps []string        `json:"follow_up_questions,omitzero"`
+	Index     uint64          `json:"index"` // in the log
+}
+
+func entryView(chat string, e *sessions.Event) entry {
+	v := entry{
+		ID: e.ID, Chat: chat, Content: e.Text, Role: e.Role, Created: channels.FormatTime(e.Time),
+		Metadata: jsontext.Value(e.Metadata), FollowUps: e.FollowUps, Index: e.Index,
+	}
+	if e.Kind == sessions.Ended && e.Status != sessions.Complete {
+		v.Status = e.Status
+	}
+	return v
+}
