@@ -21,7 +21,7 @@ type aiWorker struct {
 
 func (n tenant) aiWorker(name string) *aiWorker {
 	n.t.Helper()
-	s := n.service(name, "--role", "worker")
+	s := rig.Serve(n.t, n.StableNATS(), n.creds(name, "--role", "worker"))
 	js, err := jetstream.New(s.Conn)
 	if err != nil {
 		n.t.Fatal(err)
@@ -75,7 +75,11 @@ func (j *aiJob) try(f rig.Frame) (ok bool, code string) {
 	j.worker.t.Helper()
 	j.sent++
 	f["run"], f["attempt"], f["epoch"], f["n"] = j.Run, j.Attempt, j.Epoch, j.sent
-	m, err := j.worker.Request(j.ReplyTo, []byte(f.String()), rig.Patience)
+	deadline := time.Now().Add(rig.Patience)
+	m, err := j.worker.Request(j.ReplyTo, []byte(f.String()), 2*time.Second)
+	for err != nil && time.Now().Before(deadline) { // the broker is away for a moment; a number that it has is not taken twice
+		m, err = j.worker.Request(j.ReplyTo, []byte(f.String()), 2*time.Second)
+	}
 	if err != nil {
 		j.worker.t.Fatalf("%s: %v", f, err)
 	}

@@ -2,6 +2,7 @@ package test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ type visitor struct {
 
 func visit(t *testing.T) visitor {
 	t.Helper()
-	server := parley.Start(t, rig.Options{Args: []string{"--chat-page"}})
+	// A worker whose test takes its time is not taken for dead.
+	server := parley.Start(t, rig.Options{Args: []string{"--chat-page", "--worker-wait", "5m", "--worker-silence", "5m"}})
 	acme := newTenant(t, server, "acme")
 	token := acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "ann")
 	v := visitor{rig.OpenPage(t, "http://"+server.StableAddr()+"/#token="+token), acme, token, acme.aiWorker("llm")}
@@ -134,8 +136,38 @@ func TestChatPageReload(t *testing.T) {
 	v.acme.Restart()
 	v.AwaitText("#state", "Connected")
 	v.Await("document.querySelectorAll('.said.user.sent').length === 2")
-	v.Await("document.querySelectorAll('.said.assistant').length === 1")
-	v.AwaitText(".said.assistant .text", "one two three ")
+	j.chunk("four")
+	v.Await("document.querySelector('.said.assistant .text').textContent === 'one two three four'")
+	j.end()
+	v.Await("document.querySelectorAll('.said.assistant.done').length === 1")
+	if got := v.worker.answer("Then five.").Text; got != "And then?" {
+		t.Errorf("the worker was asked %q", got)
+	}
+	v.AwaitText(".said.assistant.done .text", "Then five.")
+	v.Await("document.querySelectorAll('.said').length === 4")
+}
+
+// TestChatPageTells looks at the page as assistive technology does.
+func TestChatPageTells(t *testing.T) {
+	v := visit(t)
+	v.say("Hello")
+	v.worker.take().chunk("Hi")
+	v.AwaitText(".said.assistant .text", "Hi")
+	tree := v.Accessible()
+	for _, want := range []string{
+		"main Chat", "heading Parley", "StaticText Connected", "region Conversation", "log Messages", "textbox Message",
+		"button Send", "button Stop the answer", "button Ask a human", "button Leave", "link Skip to the message field",
+	} {
+		if !slices.Contains(tree, want) {
+			t.Errorf("nothing tells of %q, but %q", want, tree)
+		}
+	}
+	for _, node := range tree {
+		if role, name, _ := strings.Cut(node, " "); name == "" && slices.Contains([]string{"button", "textbox", "link", "heading", "log", "region"}, role) {
+			t.Errorf("a %s has no name", role)
+		}
+	}
+	v.Await("document.querySelector('#spoken').getAttribute('aria-live') === 'polite'")
 }
 
 func TestChatPageHandOff(t *testing.T) {
@@ -196,6 +228,13 @@ func TestChatPageRefused(t *testing.T) {
 	page.AwaitText("#state", "Connected")
 	page.Await("document.querySelector('#problem').hidden && document.activeElement.id === 'draft'")
 	page.Picture("empty-phone-dark")
+	page.Type("a secret")
+	page.Press("Enter", "\r", 0)
+	page.AwaitText(".said.user", "a secret")
+	other := acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "bob")
+	page.Text("location.hash = 'token=" + other + "'")
+	page.Await("document.querySelectorAll('.said').length === 0")
+	page.AwaitText("#state", "Connected")
 	acme.MustCLI("tenant", "suspend", "acme")
 	page.AwaitText("#problem", "the tenant is suspended")
 	acme.MustCLI("tenant", "resume", "acme")

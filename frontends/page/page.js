@@ -182,11 +182,26 @@ function refresh() {
   if (!at("busy").hidden && thread.atEnd()) thread.toEnd();
 }
 
+// owner names whose token it is, as far as that can be read.
+function owner(token) {
+  try {
+    const claims = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    return JSON.stringify([claims.tenant_id, claims.agent_id ?? claims.sub]);
+  } catch {
+    return "";
+  }
+}
+
 function enter(token, session) {
   problem("");
   at("token").removeAttribute("aria-invalid");
+  if (sessionStorage.getItem("owner") !== owner(token)) { // nobody finds what somebody else has said
+    forget();
+    sessionStorage.setItem("owner", owner(token));
+  }
   sessionStorage.setItem("token", token);
   if (session) sessionStorage.setItem("session", session);
+  else sessionStorage.removeItem("session");
   link.open(token, session);
   refresh();
 }
@@ -202,14 +217,18 @@ function refused(words) {
   at("token").select();
 }
 
-function leave() {
-  link.close();
+function forget() {
   sessionStorage.clear();
   thread.clear();
   suggest([]);
   mode = "ai";
   waiting = false;
   running = undefined;
+}
+
+function leave() {
+  link.close();
+  forget();
   at("token").value = "";
   showState("off", "Not connected");
   at("token").focus();
@@ -249,15 +268,17 @@ at("skip").onclick = (event) => {
 addEventListener("pagehide", () => { if (link.token) thread.save(mode); });
 
 // A token in the fragment never reaches a server; it leaves the address bar, too.
-const given = new URLSearchParams(location.hash.slice(1));
-if (given.has("token")) {
+function arrive() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  if (!given.has("token")) return false;
   history.replaceState(null, "", location.pathname);
-  if (given.get("token") !== sessionStorage.getItem("token")) sessionStorage.clear();
   at("token").value = given.get("token");
   enter(given.get("token"), given.get("session"));
-} else if (sessionStorage.getItem("token")) {
-  enter(sessionStorage.getItem("token"), sessionStorage.getItem("session"));
+  return true;
 }
+addEventListener("hashchange", arrive);
+
+if (!arrive() && sessionStorage.getItem("token")) enter(sessionStorage.getItem("token"), sessionStorage.getItem("session"));
 if (link.token) mode = thread.restore() ?? "ai";
 else at("token").focus();
 refresh();

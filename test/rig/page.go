@@ -105,6 +105,31 @@ func (p *Page) Scheme(scheme string) {
 	p.command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
 }
 
+// Accessible returns what assistive technology is told of: each node as its role and its name.
+func (p *Page) Accessible() (nodes []string) {
+	p.t.Helper()
+	type value struct {
+		Value any `json:"value"`
+	}
+	var tree struct {
+		Nodes []struct {
+			Ignored bool  `json:"ignored"`
+			Role    value `json:"role"`
+			Name    value `json:"name"`
+		} `json:"nodes"`
+	}
+	act(p, "the tree for assistive technology", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		return t.Call(ctx, "Accessibility.getFullAXTree", nil, &tree)
+	}))
+	for _, n := range tree.Nodes {
+		if role, ok := n.Role.Value.(string); ok && !n.Ignored {
+			name, _ := n.Name.Value.(string)
+			nodes = append(nodes, role+" "+name)
+		}
+	}
+	return nodes
+}
+
 // Picture writes what is on the screen into the directory that $PARLEY_TEST_PICTURES names, if it names one.
 func (p *Page) Picture(name string) {
 	p.t.Helper()
