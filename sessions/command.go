@@ -24,6 +24,7 @@ const (
 	claim    verb = "claim"
 	release  verb = "release"
 	finish   verb = "close"
+	inform   verb = "info"   // what services ask; it needs no writer
 	attend   verb = "attend" // nothing, but to see to what is unfinished
 )
 

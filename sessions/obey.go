@@ -46,7 +46,7 @@ func (w *writer) obey(c *command) (result, error) {
 		return result{}, w.release(c)
 	case finish:
 		return result{}, w.finish(c)
-	case attend:
+	case attend, inform:
 	}
 	return result{}, fault.New(fault.InvalidFormat, "There is no verb %q.", c.Verb)
 }

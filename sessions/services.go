@@ -25,10 +25,11 @@ type asked struct {
 
 // served is how a service is answered.
 type served struct {
-	OK        bool     `json:"ok"`
-	ID        string   `json:"id,omitzero"` // say, reply: of the message
-	Duplicate bool     `json:"duplicate,omitzero"`
-	Error     *Problem `json:"error,omitzero"`
+	OK        bool      `json:"ok"`
+	ID        string    `json:"id,omitzero"` // say, reply: of the message
+	Duplicate bool      `json:"duplicate,omitzero"`
+	Session   *Overview `json:"session,omitzero"` // info
+	Error     *Problem  `json:"error,omitzero"`
 }
 
 // serve carries out what a service asks for.
@@ -56,20 +57,39 @@ func (s *space) serve(m *nats.Msg) {
 	}
 	if !s.start(func() {
 		defer func() { <-s.serving }()
-		r, err := s.do(context.WithoutCancel(s.life), id, c)
+		answer, err := s.answer(context.WithoutCancel(s.life), id, c)
 		if err != nil {
 			refuse(err)
 			return
-		}
-		answer := served{OK: true, Duplicate: r.Duplicate}
-		if r.Event != nil {
-			answer.ID = r.Event.ID
 		}
 		respond(answer)
 	}) {
 		<-s.serving
 		refuse(errClosed())
 	}
+}
+
+// answer carries out what was read from a request.
+func (s *space) answer(ctx context.Context, id broker.Token, c command) (served, error) {
+	if c.Verb == inform {
+		ctx, cancel := context.WithTimeout(ctx, commandWithin)
+		defer cancel()
+		info, err := s.info(ctx, id)
+		if err != nil {
+			return served{}, err
+		}
+		o, err := s.overview(ctx, info)
+		return served{OK: true, Session: &o}, err
+	}
+	r, err := s.do(ctx, id, c)
+	if err != nil {
+		return served{}, err
+	}
+	answer := served{OK: true, Duplicate: r.Duplicate}
+	if r.Event != nil {
+		answer.ID = r.Event.ID
+	}
+	return answer, nil
 }
 
 // readAsked reads what a service wants. Services are the tenant's own: they may do everything in its sessions.
@@ -92,9 +112,9 @@ func readAsked(what string, data []byte) (c command, err error) {
 		}
 		c.Say = Utterance{ID: a.ID, Text: a.Text, Metadata: a.Metadata}
 		return c, c.Say.check()
-	case string(stop), string(escalate), string(claim), string(release), string(finish):
+	case string(stop), string(escalate), string(claim), string(release), string(finish), string(inform):
 		return c, nil
 	}
 	return c, fault.New(fault.InvalidFormat, "There is no verb %q.", what).
-		WithFix("The verbs are say, reply, stop, escalate, claim, release and close.")
+		WithFix("The verbs are say, reply, stop, escalate, claim, release, close and info.")
 }

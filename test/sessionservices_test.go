@@ -114,6 +114,13 @@ func TestServiceTakesOver(t *testing.T) {
 	expect("start", "")
 	mustDo(t, service, id, "stop", "")
 	expect("end", `"status":"stopped"`)
+	m, err := service.Request("session."+id+".do.info", nil, rig.Patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if about, ok := frameOf(t, m.Data)["session"].(map[string]any); !ok || about["user"] != "ann" || about["state"].(map[string]any)["mode"] != "ai" {
+		t.Errorf("info: %s", m.Data)
+	}
 	mustDo(t, service, id, "close", `{"operator":"otto","text":"solved"}`)
 	expect("closed", `"text":"solved"`)
 }
@@ -132,6 +139,7 @@ func TestServiceIsRefused(t *testing.T) {
 		wantsCode string
 	}{
 		{"no verb", service, "explode", "", "INVALID_FORMAT"},
+		{"another tenant's session, only looked at", stranger, "info", "", "NOT_FOUND"},
 		{"no JSON", service, "claim", "otto", "INVALID_FORMAT"},
 		{"a claim by nobody", service, "claim", "", "PERMISSION_DENIED"},
 		{"a name that can't be printed", service, "claim", `{"operator":"a\nb"}`, "INVALID_ID"},
