@@ -6,10 +6,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,6 +110,55 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCommandsOfTheSessionsPage runs what docs/sessions.md shows, line by line, on a conversation that is waiting for a human.
+func TestCommandsOfTheSessionsPage(t *testing.T) {
+	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
+	service := acme.service("desk")
+	ann, id := acme.chat("ann")
+	ann.Send(rig.Frame{"type": "human-escalation", "reason": "x"})
+	awaitType(ann, "human-escalation-response")
+	var last []string // what goes on until the conversation is closed
+	lines := 0
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(read(t, "../docs/sessions.md"), -1) {
+		for line := range strings.Lines(strings.ReplaceAll(block[1], "chat-WzMJ0yqXQm9S", id)) {
+			lines++
+			words := shellWords(strings.TrimSpace(line))
+			switch {
+			case words[0] == "parley" && words[2] == "tail":
+				last = words[1:]
+			case words[0] == "parley":
+				acme.MustCLI(words[1:]...)
+			case words[0] == "curl":
+				path := regexp.MustCompile(`/admin/v1/.*`).FindString(words[len(words)-1])
+				if res := rig.Do(t, "POST", acme.AdminURL()+path, acme.AdminKey(), words[slices.Index(words, "-d")+1]); res.Status != http.StatusOK {
+					t.Errorf("%s: %d %s", line, res.Status, res.Body)
+				}
+			case words[0] == "nats" && words[3] == "sub":
+				service.Listen(words[4])
+			case words[0] == "nats" && words[3] == "request":
+				m, err := service.Request(words[4], []byte(words[5]), rig.Patience)
+				if err != nil || frameOf(t, m.Data)["ok"] != true {
+					t.Errorf("%s: %v %s", line, err, m.Data)
+				}
+			default:
+				t.Errorf("nobody knows how to run %q", line)
+			}
+		}
+	}
+	acme.MustCLI("session", "close", "--tenant", "acme", id)
+	if got := acme.MustCLI(last...); strings.Count(got, "otto: Hello, this is Otto.") != 2 || strings.Count(got, "otto has taken over") != 2 {
+		t.Errorf("after %d lines the conversation was:\n%s", lines, got)
+	}
+}
+
+// shellWords splits a simple command line as a shell does.
+func shellWords(line string) (words []string) {
+	for _, m := range regexp.MustCompile(`'([^']*)'|"([^"]*)"|(\S+)`).FindAllStringSubmatch(line, -1) {
+		words = append(words, m[1]+m[2]+m[3])
+	}
+	return words
 }
 
 func read(t *testing.T, path string) string {
