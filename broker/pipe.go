@@ -17,7 +17,7 @@ const (
 	// pipeBuffer is how much is read from the server at once. It grows for a message that is larger.
 	pipeBuffer = 32 << 10
 	// maxSpare bounds the buffer that is kept between two writes.
-	maxSpare = 1 << 20
+	maxSpare = 256 << 10
 	// redialEvery is how long a link waits before it tries to connect again.
 	redialEvery = 100 * time.Millisecond
 	// linkWithin bounds how long a connection may take to be made.
