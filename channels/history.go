@@ -70,7 +70,7 @@ func (s *Space) newest(ctx context.Context, to Address, limit int) (h History, e
 		return h, err
 	}
 	var msgs []broker.Stored
-	for span := uint64(limit); ; span *= 8 {
+	for span := uint64(limit); ; span = wider(span, len(msgs), limit) {
 		from := first
 		if last-min(span, last) > first {
 			from = last - span
@@ -83,6 +83,16 @@ func (s *Space) newest(ctx context.Context, to Address, limit int) (h History, e
 		}
 	}
 	return h.with(to, msgs), nil
+}
+
+// wider returns a span that probably has limit messages, where a smaller one had some. It goes by how dense they were, once
+// that says something: what is read in vain costs as much as what is wanted.
+func wider(span uint64, had, limit int) uint64 {
+	const most, telling = 8, 3
+	if had < telling {
+		return span * most
+	}
+	return min(span*most, span*uint64(limit)/uint64(had)*3/2)
 }
 
 // readAll reads from one sequence to another and keeps the newest limit messages.
