@@ -48,7 +48,7 @@ func (p point) rss() float64 { return p.Found.Broker.RSS }
 // each is what one more of what a curve counts adds to an amount, compared with the curve's first point; 0 when there are
 // so few that it would say more of the load's own buffers.
 func each(first, p point, amount func(point) float64) float64 {
-	const few = 100
+	const few = 1000
 	if p.At < few || amount(first) == 0 || amount(p) == 0 {
 		return 0
 	}
@@ -174,7 +174,7 @@ func (g growth) picture() chart.Panels {
 	}
 	looks := func(title string, of func(part) float64) chart.Panel {
 		p := chart.Panel{Title: title, Across: "stored messages"}
-		for i, name := range []string{"newest 50", "50 from anywhere", "resume, store", "resume, memory"} {
+		for i, name := range []string{"newest 50", "anywhere", "resume: store", "memory"} {
 			p.Series = append(p.Series, line("messages", name, func(p point) float64 { return of(p.part(i)) }))
 		}
 		return p
