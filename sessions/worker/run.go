@@ -166,10 +166,10 @@ func (w *worker) answer(answers context.Context, l *link, m jetstream.Msg) {
 }
 
 // accept returns the first message of an attempt. It names the worker in a way that no other delivery of the same request
-// shares, because only one may have it.
+// shares, because only one may have it. An answer of which there is nothing yet can be continued by everybody.
 func (w *worker) accept(r *Request) *message {
 	return &message{
-		Type: typeAccept, Worker: w.cfg.Name + "/" + uuid.NewString(), Continue: r.Partial != "" && w.cfg.Continue(r),
+		Type: typeAccept, Worker: w.cfg.Name + "/" + uuid.NewString(), Continue: r.Attempt > 1 && (r.Partial == "" || w.cfg.Continue(r)),
 	}
 }
 

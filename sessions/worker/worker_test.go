@@ -307,7 +307,7 @@ func TestContinue(t *testing.T) {
 	p := newPeer(t, startEngine(t), "a")
 	startWorker(t, Config{Conns: []*nats.Conn{p.nc}, Continue: func(r *Request) bool { return r.Text == "yes" }}, long(1))
 	for run, want := range map[string]bool{"yes": true, "no": false} {
-		p.ask(run, func(r *Request) { r.Partial = "so far" })
+		p.ask(run, func(r *Request) { r.Attempt, r.Partial = 2, "so far" })
 		if got := p.log(run, ended)[0].Continue; got != want {
 			t.Errorf("%s: continue is %v", run, got)
 		}
@@ -315,6 +315,10 @@ func TestContinue(t *testing.T) {
 	p.ask("fresh", func(r *Request) { r.Text = "yes" })
 	if p.log("fresh", ended)[0].Continue {
 		t.Error("continues what had not begun")
+	}
+	p.ask("silent", func(r *Request) { r.Attempt = 2 })
+	if !p.log("silent", ended)[0].Continue {
+		t.Error("does not continue an answer of which there is nothing")
 	}
 }
 
