@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go: a C compiler (the race detector links with it), Python with websockets, Node.js with ws,
-# and Chromium. Each is left alone when it is there already. Where one can't be installed, it says what to do and fails:
+# Installs what the tests need beside Go: a C compiler (the race detector links with it), Python with websockets, Node.js with ws
+# and NATS, and Chromium. Each is left alone when it is there already. Where one can't be installed, it says what to do and fails:
 # the tests never skip a client.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -54,13 +54,28 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# `ws` in exactly the version that the lock file names.
-wanted=$(node -p "require('./clients/javascript/package-lock.json').packages['node_modules/ws'].version")
-present=$(node -p "require('./clients/javascript/node_modules/ws/package.json').version" 2>/dev/null || true)
-if [ "$wanted" != "$present" ]; then
-  echo "installing: ws $wanted from npm"
-  if ! npm ci --prefix clients/javascript --no-audit --no-fund --loglevel=error; then
-    echo "could not install ws; run by hand:  npm ci --prefix test/clients/javascript" >&2
-    exit 1
+# What the JavaScript needs, in exactly the versions that its lock files name: install DIRECTORY PACKAGE.
+install() {
+  local wanted present
+  wanted=$(node -p "require('$1/package-lock.json').packages['node_modules/$2'].version")
+  present=$(node -p "require('$1/node_modules/$2/package.json').version" 2>/dev/null || true)
+  if [ "$wanted" != "$present" ]; then
+    echo "installing: $2 $wanted from npm"
+    if ! npm ci --prefix "$1" --no-audit --no-fund --loglevel=error; then
+      echo "could not install $2; run by hand:  npm ci --prefix $1   (from the directory test)" >&2
+      exit 1
+    fi
   fi
-fi
+}
+install ./clients/javascript ws
+install ../examples/worker-js @nats-io/transport-node
+
+# Debian has no package of Python's NATS client, so the tests do without where it is not.
+python_has_nats() {
+  local python
+  for python in "${PARLEY_TEST_PYTHON:-}" python3 /usr/bin/python3; do
+    if [ -n "$python" ] && "$python" -c 'import nats, nkeys' 2>/dev/null; then return 0; fi
+  done
+  return 1
+}
+python_has_nats || echo "NOT TESTED here: the worker in Python, examples/worker-py. For that:  pip install 'nats-py[nkeys]'" >&2
