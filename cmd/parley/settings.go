@@ -118,7 +118,9 @@ func (s settings) checkExternal() error {
 	}
 	for name, set := range map[string]bool{
 		"cluster-name": s.ClusterName != "", "cluster-listen": s.ClusterListen != "", "routes": len(s.Routes) > 0,
-		"cluster-found": s.ClusterFound, "nats-listen": s.NATSListen != defaultNATSListen, "min-free": s.MinFree != defaultMinFree,
+		"cluster-found": s.ClusterFound, "cluster-advertise": s.ClusterAdvertise != "",
+		"cluster-cert": s.ClusterCert != "", "cluster-key": s.ClusterKey != "", "cluster-ca": s.ClusterCA != "",
+		"nats-listen": s.NATSListen != defaultNATSListen, "min-free": s.MinFree != defaultMinFree,
 	} {
 		if set {
 			return fault.New(fault.Usage, "The setting %s is of the embedded NATS server, and has no meaning with nats-url.", name).
