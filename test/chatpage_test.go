@@ -270,3 +270,25 @@ func TestChatPageIsShut(t *testing.T) {
 		t.Errorf("a WebSocket without a token: %d", res.Status)
 	}
 }
+
+// TestChatPageOfTheDemo opens what dev mode prints, and chats with the worker that is part of it.
+func TestChatPageOfTheDemo(t *testing.T) {
+	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
+	link := ""
+	await(t, "a link to the chat page", func() bool {
+		link = regexpFind(server.Log(), `(http://127\.0\.0\.1:\d+/#token=[\w.-]+)\s`)
+		return link != ""
+	})
+	v := visitor{Page: rig.OpenPage(t, link)}
+	v.AwaitText("#state", "Connected")
+	v.say("/repeat 100 and on")
+	v.AwaitText(".said.assistant.open .text", "and on and on")
+	v.Reload()
+	v.AwaitText(".said.assistant.open .text", "and on and on and on")
+	v.Click("#stop")
+	v.AwaitText(".said.assistant .after", "Stopped.")
+	v.say("hello, parrot")
+	v.AwaitText(".said.assistant.done .text", "hello, parrot")
+	v.Await("document.querySelectorAll('#follow button').length > 0")
+	v.Picture("demo-light")
+}

@@ -42,9 +42,6 @@ func (p *Page) command(method string, params map[string]any) {
 	act(p, method, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error { return t.Call(ctx, method, params, nil) }))
 }
 
-// Go opens another URL in the page.
-func (p *Page) Go(url string) { p.t.Helper(); act(p, "open "+url, chromedp.Navigate(url)) }
-
 // Reload loads the page again, as the user's key does.
 func (p *Page) Reload() { p.t.Helper(); act(p, "reload", chromedp.Reload()) }
 
