@@ -155,7 +155,7 @@ func TestBots(t *testing.T) {
 	ann.send(`{"type":"unsubscribe","session_id":"` + session + `"}`)
 	ann.alive()
 	phone.send(`{"type":"message","session_id":"` + session + `","content":"Alone"}`)
-	j = ai.take().chunks("A long")
+	ai.take().chunks("A long")
 	phone.kind("bot_typing")
 	phone.kind("stream_start")
 	phone.kind("stream_chunk")

@@ -191,7 +191,7 @@ func TestTenantChat(t *testing.T) {
 		t.Errorf("repeated: %v", f)
 	}
 	second.event("message_received")
-	j = ai.take().chunks("A long")
+	ai.take().chunks("A long")
 	first.event("message_stream_started")
 	first.event("message_stream_token")
 	first.send(`{"type":"stop"}`)
@@ -423,8 +423,12 @@ func TestTenantChatReadOnlyKey(t *testing.T) {
 		method, path, body string
 		status             int
 	}{
-		{"POST", "/api/v1/chats/", `{"user_id":"ann"}`, 403}, {"DELETE", "/api/v1/chats/" + chat, "", 403}, {"GET", "/api/v1/chats/" + chat, "", 200},
-		{"POST", "/api/sessions", `{"user_id":"ann"}`, 403}, {"DELETE", "/api/sessions/" + chat, "", 403}, {"GET", "/api/sessions/" + chat, "", 200},
+		{"POST", "/api/v1/chats/", `{"user_id":"ann"}`, 403},
+		{"DELETE", "/api/v1/chats/" + chat, "", 403},
+		{"GET", "/api/v1/chats/" + chat, "", 200},
+		{"POST", "/api/sessions", `{"user_id":"ann"}`, 403},
+		{"DELETE", "/api/sessions/" + chat, "", 403},
+		{"GET", "/api/sessions/" + chat, "", 200},
 	} {
 		if status, f := w.do(t, tt.method, tt.path, tt.body, "X-API-Key", reader); status != tt.status {
 			t.Errorf("%s %s: %d %v", tt.method, tt.path, status, f)

@@ -1,10 +1,9 @@
 package bots
 
 import (
-	"encoding/json"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"parley/channels"
@@ -141,25 +140,25 @@ func (c *encoder) tool(dst []byte, e *sessions.Event) []byte {
 		return dst
 	}
 	m := struct {
-		Type      string          `json:"type"`
-		Session   string          `json:"session_id"`
-		Tool      string          `json:"tool"`
-		Arguments json.RawMessage `json:"arguments,omitzero"`
-		Result    json.RawMessage `json:"result,omitzero"`
-		CallID    string          `json:"call_id,omitzero"`    // not in the document
-		ID        string          `json:"message_id,omitzero"` // not in the document
+		Type      string         `json:"type"`
+		Session   string         `json:"session_id"`
+		Tool      string         `json:"tool"`
+		Arguments jsontext.Value `json:"arguments,omitzero"`
+		Result    jsontext.Value `json:"result,omitzero"`
+		CallID    string         `json:"call_id,omitzero"`    // not in the document
+		ID        string         `json:"message_id,omitzero"` // not in the document
 	}{Type: string(e.Kind), Session: c.session, Tool: e.Tool.Name, CallID: e.Tool.CallID, ID: e.ID}
 	if e.Kind == sessions.ToolCall {
-		m.Arguments = orNull(e.Tool.Arguments)
+		m.Arguments = orNull(jsontext.Value(e.Tool.Arguments))
 	} else {
-		m.Result = orNull(e.Tool.Result)
+		m.Result = orNull(jsontext.Value(e.Tool.Result))
 	}
 	return appendFrame(dst, m)
 }
 
-func orNull(v json.RawMessage) json.RawMessage {
+func orNull(v jsontext.Value) jsontext.Value {
 	if len(v) == 0 {
-		return json.RawMessage("null")
+		return jsontext.Value("null")
 	}
 	return v
 }
@@ -222,7 +221,7 @@ func errorFrame(at time.Time, err error) failure {
 func appendFrame(dst []byte, v any) []byte { return ws.AppendText(dst, encode(v)) }
 
 func encode(v any) []byte {
-	b, err := jsonv2.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		panic(err) // unreachable: what is encoded here always marshals
 	}

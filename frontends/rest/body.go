@@ -42,5 +42,5 @@ func Reply(w http.ResponseWriter, status int, v any) {
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) //nolint:gosec // JSON, and said so; a client that is gone needs no answer
+	_, _ = w.Write(append(b, '\n')) // a client that is gone needs no answer
 }

@@ -26,16 +26,17 @@ var _ conversation.Client = (*client)(nil)
 func (c *client) Open(s *conversation.Socket) error {
 	c.socket = s
 	err := c.enter()
-	switch fault.CodeOf(err) {
-	case "":
+	if err == nil {
 		return nil
-	case fault.Internal, fault.Unavailable, fault.OutcomeUnknown, fault.Draining:
-		c.send(errorEvent(time.Now(), err))
-		return err
 	}
 	c.send(errorEvent(time.Now(), err))
-	s.Close(ws.PolicyViolation, fault.Message(err))
-	return nil
+	switch fault.CodeOf(err) {
+	case fault.Internal, fault.Unavailable, fault.OutcomeUnknown, fault.Draining:
+		return err // not the client's fault: it may try again
+	default:
+		s.Close(ws.PolicyViolation, fault.Message(err))
+		return nil
+	}
 }
 
 func (c *client) enter() error {
