@@ -162,7 +162,7 @@ func (e *Engine) repeat(ctx context.Context, within time.Duration, f func(contex
 // another node is just making.
 func passing(err error) bool {
 	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeNoPeers) {
+	if errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeNoPeers || api.ErrorCode == codeNoStore) {
 		return true
 	}
 	for _, moment := range []error{
@@ -189,6 +189,9 @@ func (e *Engine) awaitBucket(ctx context.Context, name string) error {
 
 // leaderFirst is how long the other nodes wait for the one that leads them.
 const leaderFirst = 2 * time.Second
+
+// codeNoStore is what a lone server answers to the second of two brokers that make the same stream at the same moment.
+const codeNoStore = 10049
 
 // codeNoPeers is the server's answer when too few nodes are there for the copies that are wanted.
 const codeNoPeers = 10005
