@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,7 +88,7 @@ func TestWindowAndRoomAreBounded(t *testing.T) {
 	full, _ = b.putText("z")
 	b.abandon(ErrGone)
 	<-full
-	if _, err := b.putText("z"); err != ErrGone {
+	if _, err := b.putText("z"); !errors.Is(err, ErrGone) {
 		t.Errorf("an abandoned box says %v", err)
 	}
 	if b.finish(&message{Type: typeEnd}, errOver); b.finished {

@@ -198,6 +198,7 @@ func (p *peer) judge(said message) *verdict {
 		return &verdict{Error: &reason{Code: codeGone}}
 	case refused:
 		return &verdict{Error: &reason{Code: "INVALID_FORMAT", Message: "no"}}
+	case fine, unanswered:
 	}
 	log := p.logs[said.Run]
 	last := uint64(len(log))

@@ -84,6 +84,9 @@ func (e *Echo) Answer(ctx context.Context, a *worker.Answer) error {
 	defer tick.Stop()
 	words := 0
 	for word := range strings.SplitAfterSeq(rest, " ") {
+		if ctx.Err() != nil { // both may be ready below
+			return context.Cause(ctx)
+		}
 		if err := a.Chunk(word); err != nil {
 			return err
 		}

@@ -23,9 +23,9 @@ func TestAnswer(t *testing.T) {
 	}{
 		{e, "hello, world", "hello, world", ""},
 		{e, "", "", ""},
-		{twice, "ha", "ha ha", ""},
+		{twice, "a b", "a b a b", ""},
 		{e, "/repeat 3 a b", "a b a b a b", "/repeat"},
-		{twice, "/repeat 2 a", "a a a a", "/repeat"},
+		{twice, "/repeat 2 a b", "a b a b a b a b", "/repeat"},
 		{e, "/repeat x", "x", "/repeat"},
 		{e, "/repeat 0 x", "", "/repeat"},
 		{e, "/repeat -1 x", "", "/repeat"},

@@ -36,7 +36,7 @@ func (m *Model) complete(ctx context.Context, a *worker.Answer, params openai.Ch
 	ctx, guard := watch(ctx, m.cfg.Stall)
 	defer guard.end()
 	stream := m.completions.NewStreaming(ctx, params, option.WithMiddleware(guard.attend))
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // what it has to say, Err has said
 	var all openai.ChatCompletionAccumulator
 	var spent openai.CompletionUsage
 	var r reply
