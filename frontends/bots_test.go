@@ -292,6 +292,9 @@ func TestBotsStrangers(t *testing.T) {
 		p.alive()
 		token := []string{"Authorization", "Bearer " + w.token(t, tenants.TokenSpec{Tenant: who.tenant, User: who.user})}
 		_, key := w.apiKey(t, who.tenant, tenants.APIKeySpec{})
+		if status, f := w.do(t, "POST", "/api/sessions/"+session+"/stop", "", token...); status != 404 || f["error"].(map[string]any)["code"] != "SESSION_NOT_FOUND" {
+			t.Errorf("%s stops: %d %v", who.user, status, f)
+		}
 		for _, method := range []string{"GET", "DELETE"} {
 			if status, f := w.do(t, method, "/api/sessions/"+session, "", token...); status != 404 || f["error"].(map[string]any)["code"] != "SESSION_NOT_FOUND" {
 				t.Errorf("%s %s: %d %v", who.user, method, status, f)

@@ -53,6 +53,7 @@ func (e *Edge) tenantChatRoutes(mux *http.ServeMux) {
 		"/api/v1/chats":             {http.MethodPost: e.tenantchat.Create},
 		"/api/v1/chats/{$}":         {http.MethodPost: e.tenantchat.Create},
 		"/api/v1/chats/{id}":        {http.MethodGet: e.tenantchat.Chat, http.MethodDelete: e.tenantchat.Delete},
+		"/api/v1/chats/{id}/stop":   {http.MethodPost: e.tenantchat.Stop, http.MethodGet: e.tenantchat.Below},
 		"/api/v1/chats/{id}/{rest}": {http.MethodGet: e.tenantchat.Below},
 	} {
 		mux.HandleFunc(path, e.guarded(v, e.keyHolder(inAPIKey)))
@@ -63,8 +64,9 @@ func (e *Edge) tenantChatRoutes(mux *http.ServeMux) {
 func (e *Edge) botRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("/ws", e.introduced(inToken, e.bots.Connect))
 	for path, v := range map[string]verbs{
-		"/api/sessions":      {http.MethodGet: e.bots.List, http.MethodPost: e.bots.Create},
-		"/api/sessions/{id}": {http.MethodGet: e.bots.Session, http.MethodDelete: e.bots.Close},
+		"/api/sessions":           {http.MethodGet: e.bots.List, http.MethodPost: e.bots.Create},
+		"/api/sessions/{id}":      {http.MethodGet: e.bots.Session, http.MethodDelete: e.bots.Close},
+		"/api/sessions/{id}/stop": {http.MethodPost: e.bots.Stop},
 	} {
 		mux.HandleFunc(path, e.answered(v, e.keyHolder(inToken), e.refuseAsBots))
 	}

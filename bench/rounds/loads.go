@@ -37,6 +37,10 @@ func loads() []load {
 		{name: "500 streams × 50 tokens/s, a connection each", args: []string{"tokens"}, brief: soon, aim: aim{28, "28 µs, p99 5 ms"}},
 		{name: "500 streams × 50 tokens/s, one connection", args: []string{"tokens", "--publishers", "1"}, brief: soon},
 		{
+			name: "500 answers × 50 tokens/s, worker to user", args: []string{"answers"}, brief: soon, aim: aim{40, "40 µs, p99 100 ms"},
+			bare: []string{"tokens"},
+		},
+		{
 			name: "5,000 connections cut, 10 messages missed", args: []string{"reconnect"}, aim: aim{text: "all in 0.5 s"},
 			bare: []string{"idle", "--connections", "5000", "--channels", "500", "--settle", "0s"},
 		},

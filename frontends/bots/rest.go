@@ -131,6 +131,19 @@ func (d *Dialect) Close(w http.ResponseWriter, r *http.Request, g *tenants.Grant
 
 const maxReasonBytes = 128
 
+// Stop serves POST /api/sessions/{id}/stop: the answer that is being given ends.
+func (d *Dialect) Stop(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
+	who, err := rest.Actor(g, tenants.WriteChats, "")
+	if err != nil {
+		return err
+	}
+	if err := d.desk.Hub().Stop(r.Context(), who, r.PathValue("id"), ""); err != nil {
+		return noSession(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // view is a session as REST shows it.
 type view struct {
 	ID        string         `json:"id"`

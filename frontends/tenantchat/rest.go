@@ -1,6 +1,7 @@
 package tenantchat
 
 import (
+	"cmp"
 	"net/http"
 
 	"parley/frontends/frame"
@@ -93,12 +94,27 @@ func (d *Dialect) Delete(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 	return nil
 }
 
+// Stop serves POST /api/v1/chats/{id}/stop: the answer that is being given ends.
+func (d *Dialect) Stop(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
+	who, err := actor(r, g, tenants.WriteChats, "")
+	if err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := d.desk.Hub().Stop(r.Context(), who, id, ""); err != nil {
+		return absent(id, err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // Below serves GET /api/v1/chats/user/{user_id} and /api/v1/chats/{id}/messages, whose patterns no router can tell apart.
 func (d *Dialect) Below(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
+	last := cmp.Or(r.PathValue("rest"), "stop") // a user may be called like an endpoint
 	switch {
 	case r.PathValue("id") == "user":
-		return d.list(w, r, g, r.PathValue("rest"))
-	case r.PathValue("rest") == "messages":
+		return d.list(w, r, g, last)
+	case last == "messages":
 		return d.messages(w, r, g, r.PathValue("id"))
 	}
 	return fault.New(fault.NotFound, "There is no such endpoint.")
