@@ -66,10 +66,7 @@ func (s *Space) open(ctx context.Context) (err error) {
 	if s.link, err = s.conn.Link(); err != nil {
 		return unreachable(err)
 	}
-	if err := errors.Join(s.conn.Ensure(ctx, broker.Channels), s.conn.Ensure(ctx, broker.Inboxes)); err != nil {
-		return err
-	}
-	if s.roster, err = newRoster(ctx, s); err != nil {
+	if err := s.openStreams(ctx); err != nil {
 		return err
 	}
 	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, s.hub.cfg.Publish); err != nil {
@@ -82,6 +79,21 @@ func (s *Space) open(ctx context.Context) (err error) {
 	s.unhook = s.conn.OnLoss(s.recheck)
 	s.jobs.Go(func() { s.roster.run(s.life) })
 	return nil
+}
+
+// openStreams opens the streams and the roster at the same time: in a cluster each new one elects a leader.
+func (s *Space) openStreams(ctx context.Context) error {
+	var channels, inboxes, state error
+	var opening sync.WaitGroup
+	opening.Go(func() { channels = s.conn.Ensure(ctx, broker.Channels) })
+	opening.Go(func() { inboxes = s.conn.Ensure(ctx, broker.Inboxes) })
+	s.roster, state = newRoster(ctx, s)
+	opening.Wait()
+	err := errors.Join(channels, inboxes, state)
+	if err != nil && state == nil {
+		return errors.Join(err, s.roster.watch.Stop())
+	}
+	return err
 }
 
 // listen subscribes to the live copies of all inboxes, and returns when the subscription stands. One of its own for each
