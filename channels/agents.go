@@ -40,19 +40,19 @@ type AgentState struct {
 	LastSeen time.Time     // when its last socket went; now for those that have one
 }
 
-// status is the part of merge that announcements need. mu is held.
+// status is the part of merge that announcements need: what the agent said last since it is here, on whatever node. mu is
+// held.
 func (r *roster) status(nodes sightings) Status {
-	status := Offline
+	alive := r.space.hub.engine.Alive
+	since, here := nodes.here(alive)
+	if !here {
+		return Offline
+	}
+	status := Online
 	var saidAt time.Time
 	for i := range nodes {
 		rec := &nodes[i].record
-		if rec.Sockets == 0 || !r.space.hub.engine.Alive(nodes[i].node) {
-			continue
-		}
-		if status == Offline {
-			status = Online
-		}
-		if rec.Status != "" && rec.StatusAt.After(saidAt) {
+		if rec.Status != "" && rec.StatusAt.After(saidAt) && !rec.StatusAt.Before(since) && alive(nodes[i].node) {
 			status, saidAt = rec.Status, rec.StatusAt
 		}
 	}

@@ -183,11 +183,18 @@ func TestNodesSharePresence(t *testing.T) {
 		if there := first.Present("news"); len(there) != 1 || there[0].Agent != "bob" {
 			t.Errorf("present %v", there)
 		}
-		q.Say(Idle)
 		p.Leave()
-		awaitState(t, last, Idle, 1)
+		awaitState(t, last, Busy, 1) // it is still here, and has said nothing else
+		q.Say(Idle)
+		awaitState(t, first, Idle, 1)
+		p = first.Enter("bob")
+		awaitState(t, last, Idle, 2)
+		p.Leave()
 		q.Leave()
 		awaitState(t, first, Offline, 0)
+		awaitState(t, last, Offline, 0)
+		last.Enter("bob")
+		awaitState(t, first, Online, 1) // what it said before belongs to another life
 	})
 }
 

@@ -20,9 +20,6 @@ type Presence struct {
 func (s *Space) Enter(agent broker.Token, joined ...broker.Name) *Presence {
 	p := &Presence{roster: s.roster, agent: agent, joined: joined}
 	s.roster.change(agent, func(r *record) {
-		if r.Sockets == 0 {
-			r.Status, r.StatusAt = "", time.Time{} // what it said in an earlier life
-		}
 		r.Sockets++
 		for _, channel := range joined {
 			r.join(channel)

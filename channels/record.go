@@ -16,6 +16,7 @@ type record struct {
 	Channels memberships `json:"channels,omitempty"`
 	Status   Status      `json:"status,omitempty"`   // what the agent last said of itself on this node
 	StatusAt time.Time   `json:"status_at,omitzero"` // and when
+	Since    time.Time   `json:"since,omitzero"`     // when the first of its sockets came; kept when the last one goes
 	Seen     time.Time   `json:"seen"`
 }
 
@@ -103,4 +104,23 @@ func (s sightings) set(node broker.Token, r record) sightings {
 
 func (s sightings) drop(node broker.Token) sightings {
 	return slices.DeleteFunc(s, func(o sighting) bool { return o.node == node })
+}
+
+// here returns whether the agent is here, and since when without a break, by what the living nodes say. A node that it has
+// left counts for the time that it was there.
+func (s sightings) here(alive func(broker.Token) bool) (since time.Time, here bool) {
+	for i := range s {
+		if s[i].Sockets > 0 && alive(s[i].node) && (!here || s[i].Since.Before(since)) {
+			since, here = s[i].Since, true
+		}
+	}
+	for again := here; again; {
+		again = false
+		for i := range s {
+			if !s[i].Since.IsZero() && s[i].Since.Before(since) && !s[i].Seen.Before(since) && alive(s[i].node) {
+				since, again = s[i].Since, true
+			}
+		}
+	}
+	return since, here
 }

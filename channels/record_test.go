@@ -3,6 +3,7 @@ package channels
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"parley/broker"
 )
@@ -33,5 +34,36 @@ func TestSightings(t *testing.T) {
 	}
 	if s = s.drop("n1"); len(s) != 1 || s.of("n1") != nil || s.of("n2") == nil {
 		t.Errorf("after a drop: %+v", s)
+	}
+}
+
+func TestHereWithoutABreak(t *testing.T) {
+	at := func(minute int) time.Time { return time.Unix(int64(60*minute), 0) }
+	left := func(node broker.Token, came, went int) sighting {
+		return sighting{node, record{Since: at(came), Seen: at(went)}}
+	}
+	stays := func(node broker.Token, came int) sighting {
+		return sighting{node, record{Sockets: 1, Since: at(came), Seen: at(came)}}
+	}
+	for name, tt := range map[string]struct {
+		s     sightings
+		here  bool
+		since int
+	}{
+		"nowhere":                        {s: sightings{left("a", 1, 5)}},
+		"on one node":                    {s: sightings{stays("a", 3)}, here: true, since: 3},
+		"moved in time":                  {s: sightings{stays("b", 4), left("a", 1, 5)}, here: true, since: 1},
+		"moved after a break":            {s: sightings{stays("b", 6), left("a", 1, 5)}, here: true, since: 6},
+		"moved twice":                    {s: sightings{left("a", 1, 5), stays("c", 8), left("b", 4, 9)}, here: true, since: 1},
+		"moved from a node that is dead": {s: sightings{stays("b", 4), left("dead", 1, 5)}, here: true, since: 4},
+		"on a node that is dead":         {s: sightings{stays("dead", 4)}},
+		"known by a warden only":         {s: sightings{stays("b", 4), {"a", record{Seen: at(9)}}}, here: true, since: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			since, here := tt.s.here(func(n broker.Token) bool { return n != "dead" })
+			if here != tt.here || here && !since.Equal(at(tt.since)) {
+				t.Errorf("here %v since %s, want %v since %s", here, since, tt.here, at(tt.since))
+			}
+		})
 	}
 }

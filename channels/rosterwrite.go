@@ -26,8 +26,12 @@ func (r *roster) change(agent broker.Token, f func(*record)) {
 		r.agents[agent] = nodes
 		own = nodes.of(node)
 	}
+	now := time.Now()
+	if since, here := nodes.here(r.space.hub.engine.Alive); own.Sockets == 0 && (!here || own.Seen.Before(since)) {
+		own.Status, own.StatusAt, own.Since = "", time.Time{}, now // what it said before belongs to an earlier life
+	}
 	f(own)
-	own.Seen = time.Now()
+	own.Seen = now
 	r.save(agent)
 	if after := r.status(nodes); after != before {
 		r.announce(agent, after)
