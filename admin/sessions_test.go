@@ -14,20 +14,19 @@ import (
 
 	"parley/internal/fault"
 	"parley/sessions"
-	"parley/tenants"
 )
 
 // patience bounds what a test waits for that must come.
 const patience = 30 * time.Second
 
-// talk makes a session of ann's in a tenant.
-func (w *world) talk(t *testing.T, tenant tenants.ID) (ann sessions.Principal, id string) {
+// talk makes a session of ann's in the tenant acme.
+func (w *world) talk(t *testing.T) (ann sessions.Principal, id string) {
 	t.Helper()
-	about, err := w.registry.Get(tenant)
+	about, err := w.registry.Get("acme")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ann = sessions.Principal{Tenant: tenant, Account: about.Account, User: "ann"}
+	ann = sessions.Principal{Tenant: "acme", Account: about.Account, User: "ann"}
 	info, _, err := w.talks.Create(t.Context(), ann, sessions.Spec{Title: "Shoes"})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +66,7 @@ func (w *world) tailing(t *testing.T, tenant, id string, from uint64) (next func
 func TestHandOff(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	w.mustCreate(t, "acme")
-	ann, id := w.talk(t, "acme")
+	ann, id := w.talk(t)
 	if _, _, err := w.talks.Say(ctx, ann, id, sessions.Utterance{Text: "Hello?"}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +118,7 @@ func TestHandOff(t *testing.T) {
 func TestSessionTail(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	w.mustCreate(t, "acme")
-	ann, id := w.talk(t, "acme")
+	ann, id := w.talk(t)
 	say := func(text string) {
 		t.Helper()
 		if _, _, err := w.talks.Say(ctx, ann, id, sessions.Utterance{Text: text}); err != nil {
@@ -163,7 +162,7 @@ func TestSessionsOfOthers(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	w.mustCreate(t, "acme")
 	w.mustCreate(t, "evil")
-	_, id := w.talk(t, "acme")
+	_, id := w.talk(t)
 	for name, ask := range map[string]func() error{
 		"show":  func() error { _, err := w.Session(ctx, "evil", id); return err },
 		"said":  func() error { _, err := w.Said(ctx, "evil", id, 0, 10); return err },
@@ -184,7 +183,7 @@ func TestSessionsOfOthers(t *testing.T) {
 func TestBadSessionRequests(t *testing.T) {
 	w := newWorld(t)
 	w.mustCreate(t, "acme")
-	_, id := w.talk(t, "acme")
+	_, id := w.talk(t)
 	base := "/admin/v1/tenants/acme/sessions"
 	header := http.Header{"Authorization": {"Bearer " + w.key}}
 	for _, c := range []struct {

@@ -115,10 +115,10 @@ func (j *aiJob) end(questions ...string) {
 }
 
 // answer answers the next request.
-func (w *aiWorker) answer(text string, questions ...string) *aiJob {
+func (w *aiWorker) answer(text string) *aiJob {
 	w.t.Helper()
 	j := w.take()
 	j.chunk(text)
-	j.end(questions...)
+	j.end()
 	return j
 }

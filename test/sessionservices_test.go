@@ -130,7 +130,7 @@ func TestServiceIsRefused(t *testing.T) {
 	server := parley.Start(t, rig.Options{})
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	service, stranger := acme.service("desk"), evil.service("desk")
-	_, id := acme.chat("ann")
+	_, id := acme.chat("bob")
 	for _, c := range []struct {
 		name      string
 		who       *rig.Service

@@ -35,8 +35,14 @@ func (cmd *sessionShowCmd) Run(c *console) error {
 			}{o, said.Messages})
 		}
 		rows := [][]string{
-			{"Session:", o.ID}, {"User:", oneLine(o.User)}, {"Title:", orDash(oneLine(o.Title))}, {"Created:", when(o.Created)},
-			{"Answered by:", oneLine(answerer(o.State))}, {"Messages:", strconv.Itoa(o.State.Messages)}, {"Last event:", when(o.Changed)}, {""},
+			{"Session:", o.ID},
+			{"User:", oneLine(o.User)},
+			{"Title:", orDash(oneLine(o.Title))},
+			{"Created:", when(o.Created)},
+			{"Answered by:", oneLine(answerer(o.State))},
+			{"Messages:", strconv.Itoa(o.State.Messages)},
+			{"Last event:", when(o.Changed)},
+			{""},
 		}
 		if err := c.table(rows...); err != nil {
 			return err
