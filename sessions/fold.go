@@ -24,9 +24,10 @@ func (f *fold) apply(e *Event, seq uint64) {
 	if e.State != nil {
 		f.state = *e.State.clone()
 	}
-	switch e.Kind {
-	case Said:
+	if e.isMessage() {
 		f.remember(seq)
+	}
+	switch e.Kind {
 	case Started:
 		f.state.Answer.Seq = seq
 		f.answer = &Answer{ID: e.ID, Run: e.Run, Reply: e.Reply, Started: e.Time}
@@ -40,9 +41,8 @@ func (f *fold) apply(e *Event, seq uint64) {
 	case ToolCall, ToolResult:
 		f.n = e.N
 	case Ended:
-		f.remember(seq)
 		f.answer, f.text = nil, nil
-	case Created, Escalated, Claimed, Released, Closed, Typing:
+	case Said, Created, Escalated, Claimed, Released, Closed, Typing:
 	}
 }
 

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,44 @@ end assistant complete yes`)
 	page, total, err := b.hub.History(t.Context(), b.user, id, 1, 2, false)
 	if err != nil || total != 4 || len(page) != 2 || page[0].Text != "hi there" || page[1].Text != "more" {
 		t.Errorf("history %d %v: %s", total, err, script(page))
+	}
+}
+
+// TestNewestHistory holds what the log's state points to against a walk through all of it.
+func TestNewestHistory(t *testing.T) {
+	b := setup(t, Config{})
+	id := b.session()
+	w := b.worker("w")
+	r, f := b.follow(id)
+	defer f.Close()
+	const talks = 13
+	for i := range talks {
+		m := b.say(id, fmt.Sprint("message ", i))
+		if i%4 == 3 { // never answered, which is no message
+			if err := b.hub.Stop(t.Context(), b.user, id, m.ID); err != nil {
+				t.Fatal(err)
+			}
+			if r := w.take().try("accept", map[string]any{"worker": "w"}); r.OK {
+				t.Error("a stopped request was accepted")
+			}
+			continue
+		}
+		w.answer("answer ", fmt.Sprint(i))
+	}
+	r.await(t, Ended, talks)
+	all, total, err := b.hub.History(t.Context(), b.user, id, 0, 1000, false)
+	if err != nil || total != len(all) {
+		t.Fatal(total, len(all), err)
+	}
+	slices.Reverse(all)
+	for offset := range total + 1 {
+		for _, limit := range []int{1, 2, 7, recentMessages, 100} {
+			page, n, err := b.hub.History(t.Context(), b.user, id, offset, limit, true)
+			want := all[offset:min(offset+limit, total)]
+			if err != nil || n != total || script(page) != script(want) {
+				t.Fatalf("offset %d, limit %d: %d %v\n%s\nwant\n%s", offset, limit, n, err, script(page), script(want))
+			}
+		}
 	}
 }
 
