@@ -3,6 +3,7 @@ package sessions
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -61,59 +62,64 @@ func decodeOutput(data []byte) (o output, err error) {
 		return o, err
 	}
 	for _, m := range members {
-		var into any
-		switch m.Name {
-		case "type":
-			o.Type, _ = m.String()
-			continue
-		case "text":
-			var ok bool
-			if o.Text, ok = m.String(); !ok {
-				return o, fmt.Errorf("text is no string")
-			}
-			continue
-		case "run":
-			o.Run, _ = m.String()
-			continue
-		case "n":
-			o.N, err = strconv.ParseUint(string(m.Value), 10, 64)
-		case "attempt":
-			o.Attempt, err = strconv.Atoi(string(m.Value))
-		case "epoch":
-			o.Epoch, err = strconv.ParseUint(string(m.Value), 10, 64)
-		case "worker":
-			into = &o.Worker
-		case "continue":
-			into = &o.Continue
-		case "tool":
-			into = &o.Tool
-		case "call_id":
-			into = &o.CallID
-		case "arguments":
-			o.Arguments = bytes.Clone(m.Value)
-			continue
-		case "result":
-			o.Result = bytes.Clone(m.Value)
-			continue
-		case "questions":
-			into = &o.Questions
-		case "usage":
-			into = &o.Usage
-		case "code":
-			into = &o.Code
-		case "message":
-			into = &o.Message
-		case "retry":
-			into = &o.Retry
-		default:
-			continue
-		}
-		if into != nil {
-			err = json.Unmarshal(m.Value, into)
-		}
-		if err != nil {
+		if err := o.read(m); err != nil {
 			return o, fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
 	return o, nil
+}
+
+// read takes one member of a worker's message.
+func (o *output) read(m rawjson.Member) (err error) {
+	if into := o.text(m.Name); into != nil {
+		var ok bool
+		if *into, ok = m.String(); !ok {
+			err = errors.New("it is no string")
+		}
+		return err
+	}
+	switch m.Name {
+	case "n":
+		o.N, err = strconv.ParseUint(string(m.Value), 10, 64)
+	case "attempt":
+		o.Attempt, err = strconv.Atoi(string(m.Value))
+	case "epoch":
+		o.Epoch, err = strconv.ParseUint(string(m.Value), 10, 64)
+	case "arguments":
+		o.Arguments = bytes.Clone(m.Value)
+	case "result":
+		o.Result = bytes.Clone(m.Value)
+	case "continue":
+		err = json.Unmarshal(m.Value, &o.Continue)
+	case "retry":
+		err = json.Unmarshal(m.Value, &o.Retry)
+	case "questions":
+		err = json.Unmarshal(m.Value, &o.Questions)
+	case "usage":
+		err = json.Unmarshal(m.Value, &o.Usage)
+	}
+	return err
+}
+
+// text returns where a member goes that is a string, nil for others.
+func (o *output) text(name string) *string {
+	switch name {
+	case "type":
+		return &o.Type
+	case "run":
+		return &o.Run
+	case "text":
+		return &o.Text
+	case "worker":
+		return &o.Worker
+	case "tool":
+		return &o.Tool
+	case "call_id":
+		return &o.CallID
+	case "code":
+		return (*string)(&o.Code)
+	case "message":
+		return &o.Message
+	}
+	return nil
 }

@@ -93,7 +93,7 @@ func (s *space) takeForwarded(m *nats.Msg) {
 // remoteFor is how long a node relies on having found another one that writes a session.
 const remoteFor = time.Second
 
-// forward passes a worker's message to the node that writes the session, if there is another one. Who it is is asked
+// forward passes a worker's message to the node that writes the session, if there is another one. That is asked
 // before the first of many, because what is forwarded is answered to the worker directly.
 func (s *space) forward(id broker.Token, m *nats.Msg) bool {
 	if !s.hub.engine.Clustered() {
