@@ -1,5 +1,5 @@
 // Package test runs the built broker as its users do: a process, its command line, its sockets, its data directory. It
-// imports nothing of the broker.
+// imports nothing of the broker but the SDK that workers are made with.
 package test
 
 import (

@@ -3,7 +3,6 @@ package test
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -99,74 +98,6 @@ func (k talker) listen(t *testing.T, s *rig.Socket, n int) (text string, ended b
 		}
 	}
 	return text, false
-}
-
-// TestForcedDisconnects cuts connections off at random points of answers that are being given. What the next connection
-// shows is, to the byte, what one shows that was never cut off.
-func TestForcedDisconnects(t *testing.T) {
-	const users, cuts = 10, 20
-	for name, k := range talkers {
-		t.Run(name, func(t *testing.T) {
-			server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
-			for u := range users {
-				t.Run(fmt.Sprint("user ", u), func(t *testing.T) {
-					t.Parallel()
-					rng := rand.New(rand.NewPCG(uint64(u), 1))
-					forcedDisconnects(t, server, k, fmt.Sprintf("%s-%d", name, u), cuts, rng)
-				})
-			}
-		})
-	}
-}
-
-func forcedDisconnects(t *testing.T, server *rig.Server, k talker, user string, cuts int, rng *rand.Rand) {
-	words := strings.TrimSpace(strings.Repeat("wörd ✓ ", 200))
-	token := k.token(t, server, user)
-	s := k.dial(t, server, token)
-	s.Send(k.say("talk-"+user, words))
-	seen := ""
-	for range cuts {
-		text, ended := k.listen(t, s, 1+rng.IntN(4))
-		if !strings.HasPrefix(text, seen) || !strings.HasPrefix(words, text) {
-			t.Fatalf("after %q a new connection shows %q", seen, text)
-		}
-		if ended {
-			t.Fatal("the answer was too short for the test")
-		}
-		seen = text
-		s.Drop()
-		s = k.dial(t, server, token)
-	}
-	if text, _ := k.listen(t, s, -1); text != words {
-		t.Errorf("in the end it is\n%q, want\n%q", text, words)
-	}
-}
-
-// TestAnswersSurviveTheBroker kills the broker in the middle of an answer.
-func TestAnswersSurviveTheBroker(t *testing.T) {
-	words := strings.TrimSpace(strings.Repeat("wörd ✓ ", 60))
-	for name, k := range talkers {
-		t.Run(name, func(t *testing.T) {
-			server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
-			token := k.token(t, server, "ann")
-			s := k.dial(t, server, token)
-			s.Send(k.say("talk", words))
-			seen, _ := k.listen(t, s, 3)
-			for range 2 { // the worker inside the broker dies with it, and a message has three of them
-				server.Kill()
-				server.Restart()
-				s = k.dial(t, server, token)
-				text, ended := k.listen(t, s, 3)
-				if ended || !strings.HasPrefix(text, seen) {
-					t.Fatalf("after %q comes %q, ended: %t", seen, text, ended)
-				}
-				seen = text
-			}
-			if rest, _ := k.listen(t, s, -1); seen+rest != words {
-				t.Errorf("in the end it is\n%q, want\n%q", seen+rest, words)
-			}
-		})
-	}
 }
 
 // TestOneConversationInTwoDialects types in one dialect and watches the answer in the other.

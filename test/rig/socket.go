@@ -213,6 +213,9 @@ func (s *Socket) TryNext() (Frame, bool) {
 	return s.take(func(Frame) bool { return true })
 }
 
+// Take returns the first frame that want takes, and leaves the others; false says that the connection has ended.
+func (s *Socket) Take(want func(Frame) bool) (Frame, bool) { return s.take(want) }
+
 // Done is closed when the connection has ended.
 func (s *Socket) Done() <-chan struct{} { return s.done }
 
