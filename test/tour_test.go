@@ -13,10 +13,24 @@ import (
 	"parley/test/rig"
 )
 
-// TestTour walks the README's tour: dev mode, the two example programs, the command line.
+// TestTour walks the README's tour: dev mode, a chat, the two example programs, the command line.
 func TestTour(t *testing.T) {
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	alice, bob := printed(t, server, "ALICE"), printed(t, server, "BOB")
+
+	chat := rig.Dial(t, server.Addr(), "/?"+rig.Query("token", alice))
+	session := chat.Next().Text("session_id")
+	chat.Send(rig.Frame{"type": "chat", "content": "Hello out there"})
+	said := ""
+	for f := chat.Next(); f.Type() != "stream-end"; f = chat.Next() {
+		said += f.Text("token")
+	}
+	if said != "Hello out there" {
+		t.Errorf("the chat says %q", said)
+	}
+	if got := server.MustCLI("session", "show", "--tenant", "demo", session); !strings.Contains(got, "alice: Hello out there") || !strings.Contains(got, "AI: Hello out there") {
+		t.Errorf("session show:\n%s", got)
+	}
 
 	service := example(t, "service", "-url", server.NATSURL(), "-creds", filepath.Join(server.Data, "demo.creds"))
 	service.expect("listening on channel.general")
