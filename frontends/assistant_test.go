@@ -293,10 +293,9 @@ func TestAssistantResume(t *testing.T) {
 func TestAssistantPing(t *testing.T) {
 	w := newWorldWith(t, Config{Assistant: assistant.Config{PingEvery: 10 * time.Millisecond, PongWithin: 200 * time.Millisecond}})
 	p := w.assistant(t, w.access(t, "acme", "ann"), "")
-	for range 50 { // more than twice as long as it may be silent
-		p.want("ping", "")
-		p.send(`{"type":"pong"}`)
-	}
+	p.want("ping", "")
+	p.send(`{"type":"pong"}`)
+	p.want("ping", "")
 	if c := p.closed(); c.Code != websocket.StatusGoingAway {
 		t.Errorf("closed with %d", c.Code)
 	}
