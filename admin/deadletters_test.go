@@ -19,7 +19,8 @@ func (deaf) Send([]byte) error                       { return nil }
 func (deaf) AwaitBacklog(context.Context, int) error { return nil }
 func (deaf) Gap(channels.Address, channels.Gap)      {}
 
-// giveUp makes n messages of acme's channel jobs dead letters of the durable pool.
+// giveUp makes n messages of acme's channel jobs dead letters of the durable pool. The store gives a message up only while
+// somebody asks for more, so the pool stays open until the test ends.
 func giveUp(t *testing.T, w *world, n int) {
 	t.Helper()
 	tenant, err := w.Tenant(t.Context(), "acme")
@@ -30,7 +31,7 @@ func giveUp(t *testing.T, w *world, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer space.Release()
+	t.Cleanup(space.Release)
 	opts := channels.ConsumeOptions{Agent: "bob", Durable: "pool", MaxDeliveries: 1, Since: channels.Since{Set: true}}
 	for i := range n {
 		if _, err := w.Publish(t.Context(), "acme", "jobs", NewMessage{ID: "m" + strconv.Itoa(i), Content: jsontext.Value(strconv.Itoa(i))}); err != nil {
@@ -41,7 +42,7 @@ func giveUp(t *testing.T, w *world, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer place.Close()
+	t.Cleanup(place.Close)
 	for given := 0; given < n; {
 		for i := range n {
 			if ok, err := place.Nack("m"+strconv.Itoa(i), 0, 0); err != nil {
