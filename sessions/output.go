@@ -179,6 +179,10 @@ func (w *writer) takeOutputs(all []*output) {
 		all = all[1:]
 	}
 	if len(all) > 0 && all[0].N != a.n+1 {
+		if w.reread() {
+			w.takeOutputs(all)
+			return
+		}
 		newest.answer(outputReply{N: w.logged(), Error: &Problem{fault.OutOfOrder, "A message before this one is missing."}})
 		return
 	}

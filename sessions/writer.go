@@ -36,7 +36,8 @@ type writer struct {
 	recent   []Line // what was said lately, for workers; nil until it is needed
 	attempt  *attempt
 	ended    ending
-	laidOut  int // how large the running answer is in the log
+	laidOut  int  // how large the running answer is in the log
+	settled  bool // something was appended, so that the fold is known to be all of the log
 	gateway  []*nats.Subscription
 	broken   error // why it can't go on
 	deadline *time.Timer
@@ -232,6 +233,33 @@ func (w *writer) carryOut(c call) {
 	c.answer(r, err)
 }
 
+const (
+	// rereads and rereadEvery are how often, and with what pause, a writer looks for what it may have missed.
+	rereads     = 5
+	rereadEvery = 200 * time.Millisecond
+)
+
+// reread looks for events that the writer has missed when it began, and reports whether there are any. Who leads a stream
+// since a moment ago may not know yet of all that was confirmed before it; the first event that is appended would find out,
+// but a worker that has been told of more than the writer knows is refused before that.
+func (w *writer) reread() bool {
+	if w.settled || !w.space.hub.engine.Clustered() {
+		return false
+	}
+	for range rereads {
+		ctx, cancel := context.WithTimeout(w.space.life, openWithin)
+		f, err := w.space.load(ctx, w.id)
+		cancel()
+		if err == nil && f.index > w.fold.index {
+			w.fold = f
+			w.resume()
+			return true
+		}
+		w.space.pause(rereadEvery)
+	}
+	return false
+}
+
 // append stores an event and waits until it is on disk. next is what holds after it; nil for a chunk. An error ends the
 // writer: whether the event was stored may be unknown, and the log has to be read again.
 func (w *writer) append(e *Event, next *State) error {
@@ -254,6 +282,7 @@ func (w *writer) append(e *Event, next *State) error {
 		return o.Err
 	}
 	w.fold.apply(e, o.Seq)
+	w.settled = true
 	if !w.space.hub.engine.Clustered() { // nobody else writes here, and nobody is told before the disk has it
 		if watch := w.space.watched(w.id); watch != nil {
 			watch.take(e, o.Seq)
