@@ -232,6 +232,7 @@ func sentence(words int) string {
 func TestAnswersSurviveDisconnects(t *testing.T) {
 	server := parley.Start(t, rig.Options{})
 	n := newTenant(t, server, "acme")
+	server.StableAddr() // which all talks share
 	echoes(t, n, 100)
 	for name := range dialects() {
 		t.Run(name, func(t *testing.T) {
@@ -263,6 +264,7 @@ func TestAnswersSurviveDisconnects(t *testing.T) {
 func TestAnswersSurviveCrashes(t *testing.T) {
 	server := parley.Start(t, rig.Options{})
 	n := newTenant(t, server, "acme")
+	server.StableAddr() // which all talks share
 	echoes(t, n, 50)
 	text := sentence(60)
 	talks := map[string]*talk{}
