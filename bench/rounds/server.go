@@ -89,7 +89,7 @@ func (s server) load(ctx context.Context, dir, generator string, args []string) 
 func (s server) start(ctx context.Context, dir string) (env []string, stop func() error, err error) {
 	args := []string{}
 	if s.kind == "parley" {
-		args = []string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--nats-listen", "off", "--log-level", "error"}
+		args = []string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log-level", "error"}
 	}
 	cmd := exec.Command(s.binary, args...)                //nolint:gosec,noctx // G204: see above; and it ends when it is told to
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is not the server's to hear
