@@ -13,7 +13,7 @@ func TestHeartbeat(t *testing.T) {
 		h := &heartbeat{every: 30 * time.Second, within: time.Minute, ask: func() { pings.Add(1) }, missing: func() { missing.Add(1) }}
 		h.start()
 		defer h.stop()
-		rest := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		rest := func(d time.Duration) { time.Sleep(d); synctest.Wait() } //nolint:forbidigo // on the bubble's clock
 		for range 20 { // ten times as long as it may be silent
 			rest(31 * time.Second)
 			h.answered()
