@@ -14,7 +14,7 @@ func TestHeartbeat(t *testing.T) {
 		h.start()
 		defer h.stop()
 		rest := func(d time.Duration) { time.Sleep(d); synctest.Wait() } //nolint:forbidigo // on the bubble's clock
-		for range 20 { // ten times as long as it may be silent
+		for range 20 {                                                   // ten times as long as it may be silent
 			rest(31 * time.Second)
 			h.answered()
 		}
