@@ -13,8 +13,11 @@ func TestHeartbeat(t *testing.T) {
 		h := &heartbeat{every: 30 * time.Second, within: time.Minute, ask: func() { pings.Add(1) }, missing: func() { missing.Add(1) }}
 		h.start()
 		defer h.stop()
-		rest := func(d time.Duration) { time.Sleep(d); synctest.Wait() } //nolint:forbidigo // on the bubble's clock
-		for range 20 {                                                   // ten times as long as it may be silent
+		rest := func(d time.Duration) {
+			time.Sleep(d) //nolint:forbidigo // the bubble's clock jumps
+			synctest.Wait()
+		}
+		for range 20 { // ten times as long as it may be silent
 			rest(31 * time.Second)
 			h.answered()
 		}
