@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -80,10 +81,10 @@ func (h *Hub) Create(ctx context.Context, p Principal, spec Spec) (info Info, cr
 	}
 	switch _, err = s.records.Create(ctx, recordPrefix+info.ID, value); {
 	case errors.Is(err, jetstream.ErrKeyExists):
-		if info, err = s.info(ctx, sid); err == nil && !p.mayUse(info) {
-			err = noSession(spec.ID)
+		if info, err = s.info(ctx, sid); err != nil || !p.mayUse(info) {
+			return Info{}, false, cmp.Or(err, noSession(spec.ID))
 		}
-		return info, false, err
+		return info, false, nil
 	case err != nil:
 		return Info{}, false, unreachable(err)
 	}

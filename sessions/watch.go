@@ -162,7 +162,11 @@ func (w *watch) catchUp(ctx context.Context) error {
 			w.mu.Unlock()
 			return nil
 		}
+		stuck := w.fold.seq < from // the store does not have yet what came live
 		w.mu.Unlock()
+		if stuck {
+			w.space.pause(lookAgain)
+		}
 	}
 }
 
@@ -271,6 +275,8 @@ func errClosed() error {
 const (
 	// openWithin bounds what somebody waits for who is the first to use a session.
 	openWithin = 5 * time.Second
+	// lookAgain is the pause before the store is asked once more for what it must have any moment.
+	lookAgain = 10 * time.Millisecond
 	// retryAfter is the pause before something is tried again that has failed.
 	retryAfter = time.Second
 )
