@@ -58,6 +58,14 @@ type Tenants struct {
 type NewTenant struct {
 	ID   tenants.ID `json:"id"`
 	Name string     `json:"name,omitempty"`
+
+	Limits tenants.LimitChanges `json:"limits,omitempty"` // null is the same as absent
+}
+
+// TenantChange says what to change of a tenant; what is absent stays.
+type TenantChange struct {
+	Name   *string              `json:"name,omitempty"`
+	Limits tenants.LimitChanges `json:"limits,omitempty"` // null puts a limit back to its default, 0 lifts it
 }
 
 // Keys is a tenant's ring, oldest first.

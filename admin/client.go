@@ -77,6 +77,11 @@ func (c *Client) Tenant(ctx context.Context, id string) (tenants.Tenant, error) 
 	return call[tenants.Tenant](ctx, c, "GET", path("tenants", id), nil)
 }
 
+// UpdateTenant changes a tenant's name and limits.
+func (c *Client) UpdateTenant(ctx context.Context, id string, change TenantChange) (tenants.Tenant, error) {
+	return call[tenants.Tenant](ctx, c, "PATCH", path("tenants", id), change)
+}
+
 // SuspendTenant shuts a tenant.
 func (c *Client) SuspendTenant(ctx context.Context, id string) (tenants.Tenant, error) {
 	return call[tenants.Tenant](ctx, c, "POST", path("tenants", id, "suspend"), nil)

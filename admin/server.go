@@ -120,6 +120,7 @@ func (s *Server) mux() http.Handler {
 		"GET /admin/v1/tenants":                      s.listTenants,
 		"POST /admin/v1/tenants":                     s.createTenant,
 		"GET " + t:                                   s.showTenant,
+		"PATCH " + t:                                 s.updateTenant,
 		"DELETE " + t:                                s.deleteTenant,
 		"POST " + t + "/suspend":                     s.suspendTenant,
 		"POST " + t + "/resume":                      s.resumeTenant,

@@ -17,7 +17,7 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, created, err := s.registry.Create(r.Context(), tenants.Spec{ID: spec.ID, Name: spec.Name})
+	t, created, err := s.registry.Create(r.Context(), tenants.Spec{ID: spec.ID, Name: spec.Name, Limits: spec.Limits})
 	if err != nil {
 		return err
 	}
@@ -50,6 +50,23 @@ func (s *Server) tenant(r *http.Request) (tenants.Tenant, error) {
 		return tenants.Tenant{}, err
 	}
 	return s.registry.Get(id)
+}
+
+func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	change, err := read[TenantChange](w, r)
+	if err != nil {
+		return err
+	}
+	t, err = s.registry.Update(r.Context(), t.ID, tenants.Change{Name: change.Name, Limits: change.Limits})
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, t)
+	return nil
 }
 
 func (s *Server) deleteTenant(w http.ResponseWriter, r *http.Request) error {

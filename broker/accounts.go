@@ -22,7 +22,29 @@ type Account struct {
 	Name         string               // for people who look at the server
 	Suspended    bool                 // nobody can connect; the data stays
 	RevokedUsers map[string]time.Time // user keys whose credentials issued until then are refused
+
+	Services     int64 // connections that its services may have, beside the nodes' own; 0 means any number
+	StorageBytes int64 // that one copy of its streams may take on disk; 0 means any number
+
+	HistoryAge time.Duration // how long its messages are kept. Zero means as long as Config says, negative for ever.
 }
+
+// AccountTerms are what a change of an account has to be told to the servers for, beside its revocations.
+type AccountTerms struct {
+	Name                   string
+	Suspended              bool
+	Services, StorageBytes int64
+	HistoryAge             time.Duration
+}
+
+// Terms returns the account's.
+func (a Account) Terms() AccountTerms {
+	return AccountTerms{a.Name, a.Suspended, a.Services, a.StorageBytes, a.HistoryAge}
+}
+
+// ownConnections is how many connections to an account are left to the nodes, above what its services may have: one each,
+// and a second one while the first is being closed.
+const ownConnections = 16
 
 // accountToken returns the account's public key and its signed JWT.
 func (id *identity) accountToken(a Account) (key, token string, err error) {
@@ -37,6 +59,12 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 			MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
 			MaxAckPending: jwt.NoLimit, MemoryMaxStreamBytes: jwt.NoLimit, DiskMaxStreamBytes: jwt.NoLimit,
 		}
+	}
+	if a.Services > 0 {
+		claims.Limits.Conn = a.Services + ownConnections
+	}
+	if a.StorageBytes > 0 {
+		claims.Limits.DiskStorage = a.StorageBytes
 	}
 	if a.Suspended {
 		claims.Limits.Conn = 0
@@ -92,6 +120,7 @@ func (id *identity) undated(token string) (string, error) {
 // revoked users, all connections are closed. In a cluster that holds for all nodes that this one can reach; the others
 // take it over as soon as they can be reached again.
 func (e *Engine) PutAccount(ctx context.Context, a Account) error {
+	a.StorageBytes *= int64(e.replicas()) // the servers count every copy
 	_, token, err := e.id.accountToken(a)
 	if err != nil {
 		return err

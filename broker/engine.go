@@ -63,6 +63,7 @@ type Engine struct {
 	home    *Conn // the broker's own account, held open for as long as the engine
 
 	conns  connTable
+	ages   historyAges
 	state  atomic.Pointer[error] // why nothing can be stored now; nil inside means all is well
 	failed chan error            // the first failure that only a restart mends
 

@@ -41,8 +41,7 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 	cfg := jetstream.StreamConfig{
 		Name:        string(s),
 		Storage:     jetstream.FileStorage,
-		MaxAge:      c.engine.cfg.Retention,
-		Duplicates:  min(c.engine.cfg.Dedupe, c.engine.cfg.Retention),
+		MaxAge:      c.engine.ages.or(c.id, c.engine.cfg.Retention),
 		AllowDirect: true,
 		AllowMsgTTL: true,
 	}
@@ -52,11 +51,15 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 	case Inboxes:
 		cfg.Subjects, cfg.RePublish = []string{rootAgent + ">", rootRetry + rootAgent + ">"}, republish(rootAgent+">")
 	case DeadLetters:
-		cfg.Subjects, cfg.Duplicates, cfg.AllowMsgTTL = []string{deadLetterNotices}, 0, false
+		cfg.Subjects, cfg.AllowMsgTTL = []string{deadLetterNotices}, false
+		return cfg
 	case Sessions:
-		cfg.Subjects, cfg.RePublish, cfg.MaxAge = []string{string(SessionLog("*"))}, republish(">"), c.engine.cfg.SessionRetention
+		cfg.Subjects, cfg.RePublish, cfg.MaxAge = []string{string(SessionLog("*"))}, republish(">"), c.engine.ages.or(c.id, c.engine.cfg.SessionRetention)
 	case Work:
 		cfg.Subjects, cfg.Retention, cfg.MaxAge, cfg.AllowDirect = []string{rootWork + ">"}, jetstream.WorkQueuePolicy, workMaxAge, false
+	}
+	if cfg.Duplicates = c.engine.cfg.Dedupe; cfg.MaxAge > 0 {
+		cfg.Duplicates = min(cfg.Duplicates, cfg.MaxAge)
 	}
 	return cfg
 }

@@ -16,18 +16,20 @@ import (
 type Spec struct {
 	ID   ID
 	Name string // for people, at most 256 bytes
+
+	Limits LimitChanges // Nil means that all have their defaults.
 }
 
 const maxNameBytes = 256
 
 // Create makes a tenant with its account and a first key to sign tokens with, and reports whether it is new: creating
-// one that exists is no error when it has the same name. Errors are fault.InvalidID, InvalidFormat and AlreadyExists.
+// one that exists is no error when it has the same name and limits. Errors are fault.InvalidID, InvalidFormat and AlreadyExists.
 func (r *Registry) Create(ctx context.Context, spec Spec) (t Tenant, created bool, err error) {
 	if _, err := ParseID(string(spec.ID)); err != nil {
 		return Tenant{}, false, err
 	}
-	if len(spec.Name) > maxNameBytes {
-		return Tenant{}, false, fault.New(fault.InvalidFormat, "A tenant's name is at most %d bytes long.", maxNameBytes)
+	if err := (Change{Name: &spec.Name, Limits: spec.Limits}).Check(); err != nil {
+		return Tenant{}, false, err
 	}
 	for {
 		t, err := r.insert(ctx, spec)
@@ -48,6 +50,10 @@ func (r *Registry) Create(ctx context.Context, spec Spec) (t Tenant, created boo
 		if spec.Name != "" && spec.Name != t.Name {
 			return t, false, fault.New(fault.AlreadyExists, "The tenant %s exists, with another name.", spec.ID)
 		}
+		if _, differ := spec.Limits.apply(t.Limits); differ {
+			return t, false, fault.New(fault.AlreadyExists, "The tenant %s exists, with other limits.", spec.ID).
+				WithFix("Change them with: parley tenant update %s --limit NAME=VALUE", spec.ID)
+		}
 		return t, false, r.awaitRevision(ctx, t)
 	}
 }
@@ -63,6 +69,7 @@ func (r *Registry) insert(ctx context.Context, spec Spec) (Tenant, error) {
 		ID: spec.ID, Name: spec.Name, Account: broker.NewAccountID(), State: Creating,
 		Created: now.UTC().Truncate(time.Millisecond), Keys: []Key{key},
 	}
+	t.Limits, _ = spec.Limits.apply(nil)
 	b, err := encodeRecord(t)
 	if err != nil {
 		return Tenant{}, err

@@ -61,6 +61,9 @@ func decodeRecord(entry jetstream.KeyValueEntry) (Tenant, error) {
 		return Tenant{}, fmt.Errorf("decode tenant %q: not a record of format %d", entry.Key(), recordFormat)
 	}
 	t := r.Tenant
+	if t.Limits == nil { // written before there were limits
+		t.Limits = Limits{}
+	}
 	t.Revision = entry.Revision()
 	t.Keys = make([]Key, len(r.Keys))
 	for i, k := range r.Keys {

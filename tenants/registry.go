@@ -18,6 +18,8 @@ import (
 type engine interface {
 	Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error)
 	PutAccount(ctx context.Context, a broker.Account) error
+	ApplyHistoryAge(ctx context.Context, a broker.Account) error
+	NoteAccount(a broker.Account) // never blocks
 	EraseAccount(ctx context.Context, a broker.AccountID) error
 	Restore(ctx context.Context, all []broker.Account, whole bool) error
 	Clustered() bool

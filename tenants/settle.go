@@ -17,6 +17,7 @@ import (
 //	create    record: creating    account made        record: active
 //	suspend   record: suspending  account closed      record: suspended
 //	resume    record: resuming    account opened      record: active
+//	update    record: updating    account changed     record: active
 //	delete    record: deleting    account erased      record removed
 //
 // The first write decides. Clients are refused from then on, or not let in before the last write. The step in the
@@ -28,17 +29,20 @@ import (
 // applies what was written instead, until nothing has changed meanwhile.
 func (r *Registry) settle(ctx context.Context, t Tenant) (Tenant, error) {
 	for {
-		if err := r.step(ctx, t); err != nil {
-			return t, err
-		}
-		next, err := r.finish(ctx, t)
-		if err == nil {
-			return next, r.sync()
-		}
-		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-			return t, err
+		failed := r.step(ctx, t)
+		if failed == nil {
+			next, err := r.finish(ctx, t)
+			if err == nil {
+				return next, r.sync()
+			}
+			if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+				return t, err
+			}
 		}
 		current, err := r.read(ctx, t.ID)
+		if failed != nil && err == nil && current.Revision == t.Revision { // nobody got in the way
+			return t, failed
+		}
 		if fault.CodeOf(err) == fault.NotFound || err == nil && current.Account != t.Account {
 			// It was deleted while this node was at work, which may have brought the account back.
 			return Tenant{}, r.erase(ctx, t)
@@ -58,6 +62,11 @@ func (r *Registry) step(ctx context.Context, t Tenant) error {
 	if err := r.engine.PutAccount(ctx, t.account()); err != nil {
 		return fmt.Errorf("put the account of tenant %s: %w", t.ID, err)
 	}
+	if t.State == Updating || t.State == Resuming { // nothing else changes what streams there are
+		if err := r.engine.ApplyHistoryAge(ctx, t.account()); err != nil {
+			return fmt.Errorf("change the streams of tenant %s: %w", t.ID, err)
+		}
+	}
 	return nil
 }
 
@@ -74,7 +83,7 @@ func (r *Registry) finish(ctx context.Context, t Tenant) (Tenant, error) {
 	case Deleting:
 		err := r.bucket.Purge(ctx, string(t.ID), jetstream.LastRevision(t.Revision))
 		return Tenant{}, stored(err)
-	case Creating, Resuming:
+	case Creating, Resuming, Updating:
 		t.State = Active
 	case Suspending:
 		t.State = Suspended

@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	Suspending State = "suspending" // refused everywhere; its services may still be connected
 	Suspended  State = "suspended"  // refused everywhere
 	Resuming   State = "resuming"   // refused until its account is back
+	Updating   State = "updating"   // in use; its account may not have the newest limits yet
 	Deleting   State = "deleting"   // gone for everyone; its data is being erased
 )
 
@@ -32,6 +34,7 @@ type Tenant struct {
 	Name     string           `json:"name,omitempty"` // for people; may be empty
 	Account  broker.AccountID `json:"account"`        // its NATS account
 	State    State            `json:"state"`
+	Limits   Limits           `json:"limits"` // those that were set; never nil in JSON
 	Created  time.Time        `json:"created"`
 	Keys     []Key            `json:"keys"`     // oldest first, the revoked ones too
 	APIKeys  []APIKey         `json:"api_keys"` // oldest first, the dead ones too
@@ -73,10 +76,14 @@ func (t Tenant) APIKey(id string) (APIKey, bool) {
 func (t Tenant) clone() Tenant {
 	t.Keys = slices.Clone(t.Keys)
 	t.APIKeys = slices.Clone(t.APIKeys)
+	t.Limits = maps.Clone(t.Limits)
 	return t
 }
 
 // account is what the engine has to be told of the tenant.
 func (t Tenant) account() broker.Account {
-	return broker.Account{ID: t.Account, Name: string(t.ID), Suspended: t.State == Suspending || t.State == Suspended}
+	return broker.Account{
+		ID: t.Account, Name: string(t.ID), Suspended: t.State == Suspending || t.State == Suspended,
+		Services: t.Limits[Connections], StorageBytes: t.Limits[StorageBytes], HistoryAge: t.Limits.historyAge(),
+	}
 }

@@ -203,6 +203,7 @@ func (r *Registry) put(t Tenant) {
 	if before.tenant.Account == t.Account {
 		previous = before.ring
 	}
+	r.engine.NoteAccount(t.account())
 	res := resident{tenant: t, ring: newKeyring(t, previous, r.cfg, r.fetch, r.log)}
 	r.publish(t, func() { r.residents[t.ID] = res })
 }
@@ -216,7 +217,8 @@ func (r *Registry) remove(id ID, revision uint64) {
 		return
 	}
 	t := before.tenant
-	t.State = Deleting
+	t.State, t.Limits = Deleting, nil
+	r.engine.NoteAccount(t.account())
 	r.publish(t, func() { delete(r.residents, id) })
 }
 

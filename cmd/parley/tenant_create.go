@@ -10,12 +10,17 @@ type tenantCreateCmd struct {
 	asJSON
 	ID   string `arg:"" help:"Id of the tenant: letters, digits, _ and -."`
 	Name string `help:"Name for people."`
+	limitFlags
 }
 
 // Run prints the tenant's id. Making one that exists already is no error when it is the same.
 func (cmd *tenantCreateCmd) Run(c *console) error {
+	limits, err := tenants.ParseLimits(cmd.Limit)
+	if err != nil {
+		return err
+	}
 	return cmd.with(c, func(client *admin.Client) error {
-		t, created, err := client.CreateTenant(c.ctx, admin.NewTenant{ID: tenants.ID(cmd.ID), Name: cmd.Name})
+		t, created, err := client.CreateTenant(c.ctx, admin.NewTenant{ID: tenants.ID(cmd.ID), Name: cmd.Name, Limits: limits})
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,9 @@ func (cmd *tenantShowCmd) Run(c *console) error {
 		if err != nil {
 			return err
 		}
-		return c.printKeys(t.Keys)
+		if err := c.printKeys(t.Keys); err != nil {
+			return err
+		}
+		return c.printLimits(t.Limits)
 	})
 }

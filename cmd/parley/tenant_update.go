@@ -1,0 +1,54 @@
+package main
+
+import (
+	"parley/admin"
+	"parley/internal/fault"
+	"parley/tenants"
+)
+
+// limitFlags are how limits are given.
+type limitFlags struct {
+	Limit []string `placeholder:"NAME=VALUE" help:"Limit of the tenant, such as connections=100, storage_bytes=2GiB or history_age=7d; 0 means none, default the default. May be repeated; tenant show lists all names."`
+}
+
+type tenantUpdateCmd struct {
+	remote
+	asJSON
+	ID   string  `arg:"" help:"Id of the tenant."`
+	Name *string `help:"Name for people."`
+	limitFlags
+}
+
+// Run changes what is given and leaves the rest as it is. Limits act on open connections, too.
+func (cmd *tenantUpdateCmd) Run(c *console) error {
+	limits, err := tenants.ParseLimits(cmd.Limit)
+	if err != nil {
+		return err
+	}
+	if cmd.Name == nil && limits == nil {
+		return fault.New(fault.Usage, "Nothing is to be changed.").WithFix("Give --name or --limit NAME=VALUE; parley tenant show %s lists the limits.", cmd.ID)
+	}
+	return cmd.with(c, func(client *admin.Client) error {
+		t, err := client.UpdateTenant(c.ctx, cmd.ID, admin.TenantChange{Name: cmd.Name, Limits: limits})
+		if err != nil {
+			return err
+		}
+		if cmd.JSON {
+			return c.printJSON(t)
+		}
+		return c.printLine(string(t.ID))
+	})
+}
+
+// printLimits prints all limits, those that are set and those that are not.
+func (c *console) printLimits(set tenants.Limits) error {
+	rows := [][]string{{""}, {"LIMIT", "VALUE"}}
+	for _, info := range tenants.AllLimits() {
+		text := info.Default + " (default)"
+		if v, ok := set[info.Limit]; ok {
+			text = info.Text(v)
+		}
+		rows = append(rows, []string{string(info.Limit), text})
+	}
+	return c.table(rows...)
+}
