@@ -242,7 +242,7 @@ func (h *Hub) Delete(ctx context.Context, p Principal, id string) error {
 	if err := s.conn.Erase(ctx, broker.Sessions, broker.SessionLog(sid)); err != nil {
 		return err
 	}
-	for _, key := range []string{userPrefix + userKey(info.User) + "." + id, queuePrefix + id, recordPrefix + id} {
+	for _, key := range []string{listKey(info), queuePrefix + id, recordPrefix + id} {
 		if err := s.records.Purge(ctx, key); err != nil {
 			return unreachable(err)
 		}

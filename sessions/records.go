@@ -84,15 +84,37 @@ func (h *Hub) Create(ctx context.Context, p Principal, spec Spec) (info Info, cr
 		if info, err = s.info(ctx, sid); err != nil || !p.mayUse(info) {
 			return Info{}, false, cmp.Or(err, noSession(spec.ID))
 		}
-		return info, false, nil
+		return info, false, s.relist(ctx, info)
 	case err != nil:
 		return Info{}, false, unreachable(err)
 	}
-	if _, err := s.records.Put(ctx, userPrefix+userKey(info.User)+"."+info.ID, value); err != nil {
+	if _, err := s.records.Put(ctx, listKey(info), value); err != nil {
 		return Info{}, false, unreachable(err)
 	}
 	return info, true, h.engine.Sync()
 }
+
+// relist sees to it that a session is in its user's list: whoever made it may have died before that.
+func (s *space) relist(ctx context.Context, info Info) error {
+	value, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	switch _, err = s.records.Create(ctx, listKey(info), value); {
+	case errors.Is(err, jetstream.ErrKeyExists):
+		return nil
+	case err != nil:
+		return unreachable(err)
+	}
+	_, err = s.info(ctx, broker.Token(info.ID))
+	if fault.CodeOf(err) == fault.NotFound { // deleted meanwhile, which is why it was not in the list
+		return cmp.Or(s.records.Delete(ctx, listKey(info)), err)
+	}
+	return err
+}
+
+// listKey is where a session stands in its user's list.
+func listKey(info Info) string { return userPrefix + userKey(info.User) + "." + info.ID }
 
 // info checks what is asked for and adds what was left out.
 func (spec Spec) info(p Principal) (Info, error) {

@@ -461,6 +461,29 @@ func TestNobodyElse(t *testing.T) {
 	}
 }
 
+// TestCreateAgainLists makes a session whose maker died before it was in the user's list.
+func TestCreateAgainLists(t *testing.T) {
+	b := setup(t, Config{})
+	id := b.session()
+	info, err := b.hub.Info(t.Context(), b.user, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.hub.open(t.Context(), b.account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.records.Delete(t.Context(), listKey(info.Info)); err != nil {
+		t.Fatal(err)
+	}
+	if _, created, err := b.hub.Create(t.Context(), b.user, Spec{ID: id}); err != nil || created {
+		t.Fatalf("created %t, %v", created, err)
+	}
+	if _, total, err := b.hub.List(t.Context(), b.user, "ann", 0, 9); err != nil || total != 1 {
+		t.Fatalf("%d listed, %v", total, err)
+	}
+}
+
 func TestListAndDelete(t *testing.T) {
 	b := setup(t, Config{})
 	first, second := b.session(), b.session()
