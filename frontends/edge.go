@@ -41,6 +41,7 @@ type Config struct {
 	TenantChat   tenantchat.Config
 	Bots         bots.Config
 	ChatPage     bool          // serve the chat page at /
+	MeetPage     bool          // serve the page for calls at /meet
 	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
 }
 

@@ -42,6 +42,9 @@ func (e *Edge) routes() http.Handler {
 	mux.HandleFunc("/{$}", e.root(e.guarded(verbs{http.MethodGet: e.chat.Connect}, e.holder(inToken))))
 	e.tenantChatRoutes(mux)
 	e.botRoutes(mux)
+	if e.cfg.MeetPage {
+		mux.Handle("GET /meet", page.Meet())
+	}
 	mux.HandleFunc("/", e.nothing)
 	return mux
 }
@@ -81,7 +84,7 @@ func (e *Edge) nothing(w http.ResponseWriter, r *http.Request) {
 func (e *Edge) root(chat http.HandlerFunc) http.HandlerFunc {
 	var people http.Handler = http.HandlerFunc(e.nothing)
 	if e.cfg.ChatPage {
-		people = page.New()
+		people = page.Chat()
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead

@@ -1,6 +1,7 @@
 const at = (id) => document.getElementById(id);
 const thread = new Thread(at("thread"), document.querySelector("main"));
-const link = new Link({ state: showState, frame: take, refused });
+const dialect = { path: location.pathname, protocol: "chat", welcome: "connection", opening: 15000, every: 30000, within: 15000, longest: 15000 };
+const link = new Link(dialect, { state: showState, frame: take, refused });
 
 let mode = "ai"; // who answers: "ai", "asked" (a human was asked for, the AI goes on) or "human"
 let running; // the answer that is being given
@@ -202,7 +203,7 @@ function enter(token, session) {
   sessionStorage.setItem("token", token);
   if (session) sessionStorage.setItem("session", session);
   else sessionStorage.removeItem("session");
-  link.open(token, session);
+  link.open(token, session ? { session_id: session } : {});
   refresh();
 }
 

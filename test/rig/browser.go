@@ -41,8 +41,22 @@ func Browser(t testing.TB, clients string) *Foreign {
 	}}
 }
 
+// Flag changes how a browser is started.
+type Flag = chromedp.ExecAllocatorOption
+
+// Calls are for browsers that call each other: they make a camera and a microphone up, let every page have them, and find
+// each other on this machine even if it has no network.
+func Calls() []Flag {
+	return []Flag{
+		chromedp.Flag("use-fake-device-for-media-stream", true),
+		chromedp.Flag("use-fake-ui-for-media-stream", true),
+		chromedp.Flag("allow-loopback-in-peer-connection", true),
+		chromedp.Flag("disable-features", "Translate,WebRtcHideLocalIpsWithMdns"),
+	}
+}
+
 // openPage starts a browser with an empty profile on url. Both end with the test.
-func openPage(t testing.TB, url string) context.Context {
+func openPage(t testing.TB, url string, flags ...Flag) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(findChromium(t)),
@@ -53,6 +67,7 @@ func openPage(t testing.TB, url string) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.WSURLReadTimeout(Patience),
 	)
+	options = append(options, flags...)
 	start, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	page, closePage := chromedp.NewContext(start)
 	t.Cleanup(func() {

@@ -20,9 +20,20 @@ type Page struct {
 }
 
 // OpenPage opens a page in a browser with an empty profile. Both end with the test.
-func OpenPage(t testing.TB, url string) *Page {
+func OpenPage(t testing.TB, url string, flags ...Flag) *Page {
 	t.Helper()
-	return &Page{t: t, ctx: openPage(t, url)}
+	return &Page{t: t, ctx: openPage(t, url, flags...)}
+}
+
+// Beside opens another page in the same browser, in a tab of its own, which ends with the test.
+func (p *Page) Beside(url string) *Page {
+	p.t.Helper()
+	tab, closeTab := chromedp.NewContext(p.ctx)
+	p.t.Cleanup(closeTab)
+	if _, err := chromedp.Run(tab, chromedp.Navigate(url)); err != nil {
+		p.t.Fatalf("open a tab: %v", err)
+	}
+	return &Page{t: p.t, ctx: tab}
 }
 
 func act[T any](p *Page, what string, a chromedp.Action[T]) T {
