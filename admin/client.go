@@ -21,9 +21,10 @@ import (
 // Client talks to the admin API of one server. Errors are fault errors: what the server said, or fault.Unavailable when
 // it can't be reached.
 type Client struct {
-	base string
-	key  string
-	http *http.Client
+	base   string
+	key    string
+	person string
+	http   *http.Client
 }
 
 // NewClient returns a client for the server whose admin API is at baseURL.
@@ -41,6 +42,9 @@ func NewClient(baseURL, key string) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
+
+// As says who it is that makes the requests, for the audit log. It must be called before the first one.
+func (c *Client) As(person string) { c.person = person }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -289,6 +293,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		return nil, fault.Wrap(fault.Usage, err, "The request can't be made: %s.", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
+	if c.person != "" {
+		req.Header.Set(PersonHeader, c.person)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"io"
 	"net/http"
 	"time"
 
@@ -34,13 +35,25 @@ func (s *Server) reply(w http.ResponseWriter, status int, v any) {
 // read decodes the body of a request: one JSON object with known members, none of them twice.
 func read[T any](w http.ResponseWriter, r *http.Request) (T, error) {
 	var v T
+	text, err := readBody(w, r)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(text, &v, json.RejectUnknownMembers(true)); err != nil {
+		return v, bodyFault(err)
+	}
+	return v, nil
+}
+
+// readBody reads the body of a request.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	// Reading has its own deadline, since the server's ends with the headers, and none is left for what comes after.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyWithin))
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, maxBodyBytes), &v, json.RejectUnknownMembers(true))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
-		return v, bodyFault(err)
+		return nil, bodyFault(err)
 	}
-	return v, nil
+	return text, nil
 }

@@ -33,9 +33,11 @@ const (
 
 // Config says what a Server tells of the process that it is part of. All fields are required.
 type Config struct {
-	Key   string       // the admin key
-	Info  func() Info  // what runs, and where; the process is added
-	Ready func() error // nil while clients, services and admins can be served
+	Key     string       // the admin key
+	Node    string       // name of this node, for the audit log
+	Journal Journal      // where the audit log is
+	Info    func() Info  // what runs, and where; the process is added
+	Ready   func() error // nil while clients, services and admins can be served
 }
 
 // Server is the admin API. Serve runs it; it is also an http.Handler.
@@ -53,7 +55,7 @@ type Server struct {
 
 // New returns the admin API over these parts, which stay the caller's.
 func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, talks *sessions.Hub, log *slog.Logger) (*Server, error) {
-	if !ValidKey(cfg.Key) || cfg.Info == nil || cfg.Ready == nil {
+	if !ValidKey(cfg.Key) || cfg.Journal == nil || cfg.Info == nil || cfg.Ready == nil {
 		return nil, errors.New("the admin API needs a key and something to say")
 	}
 	if log == nil {
@@ -112,79 +114,58 @@ func (s *Server) mux() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	const t = "/admin/v1/tenants/{tenant}"
-	for pattern, h := range map[string]handler{
-		"GET /admin/v1/info":                         s.info,
-		"GET /admin/v1/nodes":                        s.listNodes,
-		"DELETE /admin/v1/nodes/{node}":              s.removeNode,
-		"GET /admin/v1/tenants":                      s.listTenants,
-		"POST /admin/v1/tenants":                     s.createTenant,
-		"GET " + t:                                   s.showTenant,
-		"PATCH " + t:                                 s.updateTenant,
-		"DELETE " + t:                                s.deleteTenant,
-		"POST " + t + "/suspend":                     s.suspendTenant,
-		"POST " + t + "/resume":                      s.resumeTenant,
-		"GET " + t + "/keys":                         s.listKeys,
-		"POST " + t + "/keys":                        s.addKey,
-		"DELETE " + t + "/keys/{kid}":                s.revokeKey,
-		"GET " + t + "/apikeys":                      s.listAPIKeys,
-		"POST " + t + "/apikeys":                     s.createAPIKey,
-		"DELETE " + t + "/apikeys/{id}":              s.revokeAPIKey,
-		"POST " + t + "/tokens":                      s.issueToken,
-		"POST " + t + "/creds":                       s.issueCreds,
-		"GET " + t + "/agents":                       s.listAgents,
-		"GET " + t + "/agents/{agent}":               s.showAgent,
-		"GET " + t + "/channels":                     s.listChannels,
-		"POST " + t + "/channels/{channel}/messages": s.publish,
-		"GET " + t + "/channels/{channel}/messages":  s.history,
-		"GET " + t + "/channels/{channel}/tail":      s.tail,
-		"GET " + t + "/deadletters":                  s.listDeadLetters,
-		"POST " + t + "/deadletters/{number}/replay": s.replayDeadLetter,
-		"DELETE " + t + "/deadletters/{number}":      s.dropDeadLetter,
-		"GET " + t + "/queue":                        s.listWaiting,
-		"GET " + t + "/sessions":                     s.listSessions,
-		"GET " + t + "/sessions/{session}":           s.showSession,
-		"GET " + t + "/sessions/{session}/messages":  s.listSaid,
-		"GET " + t + "/sessions/{session}/tail":      s.tailSession,
-		"POST " + t + "/sessions/{session}/{verb}":   s.orderSession,
-		"POST /admin/v1/tokens/inspect":              s.inspectToken,
-	} {
-		mux.Handle(pattern, s.guard(h))
+	for _, r := range s.table() {
+		mux.Handle(r.method+" "+prefix+r.path, s.guard(r))
 	}
-	mux.Handle("/", s.guard(func(http.ResponseWriter, *http.Request) error {
+	mux.Handle("/", s.guard(route{method: http.MethodGet, handle: func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, "There is no such endpoint.")
-	}))
+	}}))
 	return mux
 }
 
+// caller is who makes a request.
+type caller struct {
+	key    string // name of the admin key
+	person string // see AuditEntry
+}
+
+// rootKey is what the key in the data directory is called.
+const rootKey = "root"
+
 // guard lets nobody through who does not bring the key, nor any browser: one that has it was tricked out of it.
-func (s *Server) guard(h handler) http.Handler {
+func (s *Server) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.admit(r); err != nil {
+		who, err := s.admit(r)
+		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			s.refuse(w, r, err)
 			return
 		}
-		if err := h(w, r); err != nil {
+		if rt.recorded() {
+			err = s.record(rt, who, w, r)
+		} else {
+			err = rt.handle(w, r)
+		}
+		if err != nil {
 			s.refuse(w, r, err)
 		}
 	})
 }
 
-func (s *Server) admit(r *http.Request) error {
+func (s *Server) admit(r *http.Request) (caller, error) {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		return fault.New(fault.PermissionDenied, "The admin API is not for browsers.")
+		return caller{}, fault.New(fault.PermissionDenied, "The admin API is not for browsers.")
 	}
 	const fix = "The key is in the file admin.key of the server's data directory; send it as Authorization: Bearer KEY."
 	scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return fault.New(fault.AuthRequired, "The admin key is missing.").WithFix(fix)
+		return caller{}, fault.New(fault.AuthRequired, "The admin key is missing.").WithFix(fix)
 	}
 	// Sums of equal length, so that the comparison tells nothing about the key, not even how long it is.
 	if sum := sha256.Sum256([]byte(strings.TrimSpace(key))); subtle.ConstantTimeCompare(sum[:], s.keySum[:]) != 1 {
-		return fault.New(fault.AuthFailed, "The admin key is wrong.").WithFix(fix)
+		return caller{}, fault.New(fault.AuthFailed, "The admin key is wrong.").WithFix(fix)
 	}
-	return nil
+	return caller{key: rootKey, person: personOf(r)}, nil
 }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {

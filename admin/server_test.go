@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
@@ -29,14 +30,15 @@ import (
 // world is a whole broker but for its client edge, with its admin API on a real socket.
 type world struct {
 	*Client
-	url, key string
-	engine   *broker.Engine
-	hub      *channels.Hub
-	talks    *sessions.Hub
-	registry *tenants.Registry
-	full     atomic.Bool
-	stop     context.CancelFunc // ends the API only
-	logged   *bytes.Buffer      // read after the test's end only
+	url, key   string
+	engine     *broker.Engine
+	hub        *channels.Hub
+	talks      *sessions.Hub
+	registry   *tenants.Registry
+	full       atomic.Bool
+	unwritable atomic.Bool        // the audit log
+	stop       context.CancelFunc // ends the API only
+	logged     *bytes.Buffer      // read after the test's end only
 }
 
 func newWorld(t *testing.T) *world {
@@ -68,8 +70,10 @@ func newWorld(t *testing.T) *world {
 	})
 	w.key, err = EnsureKey(dir)
 	must(err)
+	journal, err := w.engine.Journal(t.Context(), "audit", time.Hour)
+	must(err)
 	server, err := New(Config{
-		Key: w.key, Ready: w.ready,
+		Key: w.key, Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
 		Info: func() Info { return Info{Version: "test", Listen: []string{"127.0.0.1:1"}} },
 	}, registry, w.engine, w.hub, w.talks, log)
 	must(err)
@@ -95,6 +99,7 @@ func newWorld(t *testing.T) *world {
 	run(&running, func() error { return w.talks.Run(ctx) })
 	w.Client, err = NewClient(w.url, w.key)
 	must(err)
+	w.Client.http.Transport = &description{t: t, next: http.DefaultTransport}
 	t.Cleanup(func() {
 		w.Client.Close()
 		stopAPI()

@@ -1,8 +1,12 @@
 package admin
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
+
+	"github.com/go-json-experiment/json"
 
 	"parley/tenants"
 )
@@ -23,6 +27,19 @@ func (s *Server) createTenant(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.replyMade(w, created, t)
 	return nil
+}
+
+// newTenantID reads the id of the tenant that a body asks for, and leaves the body for the handler. A body that names
+// none is the handler's to refuse.
+func newTenantID(w http.ResponseWriter, r *http.Request) (string, error) {
+	text, err := readBody(w, r)
+	if err != nil {
+		return "", err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	var spec NewTenant
+	_ = json.Unmarshal(text, &spec) // what is there of it
+	return string(spec.ID), nil
 }
 
 // replyMade answers 201 for what is new, and 200 for what was there.

@@ -166,6 +166,9 @@ func (e *Engine) Failed() <-chan error { return e.failed }
 // URLs, with commas.
 func (e *Engine) ServicesURL() string { return e.servers.url() }
 
+// NodeName is what this node is called, today and after a restart.
+func (e *Engine) NodeName() string { return e.cfg.ServerName }
+
 // Bucket opens, and at first use creates, a key-value bucket in the broker's own account, which no tenant can reach.
 func (e *Engine) Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.ReadyWithin)

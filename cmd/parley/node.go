@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"parley/acks"
 	"parley/admin"
@@ -29,6 +30,8 @@ type nodeConfig struct {
 	Listen      []string // where clients connect
 	ListenToo   []string // the same, but left out when they are in use
 	AdminListen string
+
+	AuditRetention time.Duration
 }
 
 // node is all of a running broker.
@@ -75,7 +78,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	n.stages.start(n.talks.Run, n.ended)
-	return n, n.openEdges()
+	return n, n.openEdges(ctx)
 }
 
 // bind takes the ports for clients and admins.
@@ -100,7 +103,7 @@ func (n *node) bind(ctx context.Context) (err error) {
 }
 
 // openEdges starts what answers to the outside, and says so in the data directory.
-func (n *node) openEdges() error {
+func (n *node) openEdges(ctx context.Context) error {
 	dir := n.cfg.Broker.DataDir
 	if err := admin.Withdraw(dir); err != nil { // what a node that was killed has left
 		return err
@@ -113,7 +116,11 @@ func (n *node) openEdges() error {
 	for _, l := range n.clients {
 		n.info.Listen = append(n.info.Listen, l.Addr().String())
 	}
-	about := admin.Config{Key: key, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready}
+	journal, err := n.engine.Journal(ctx, "audit", n.cfg.AuditRetention)
+	if err != nil {
+		return err
+	}
+	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready}
 	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.log)
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"os/user"
+
 	"parley/admin"
 	"parley/internal/fault"
 )
@@ -40,7 +43,23 @@ func (r remote) client(c *console) (*admin.Client, error) {
 			key = localKey
 		}
 	}
-	return admin.NewClient(url, key)
+	client, err := admin.NewClient(url, key)
+	if err == nil {
+		client.As(person())
+	}
+	return client, err
+}
+
+// person is who sits at this terminal, for the audit log.
+func person() string {
+	name := "unknown"
+	if me, err := user.Current(); err == nil {
+		name = me.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
 }
 
 // again is what the user has to repeat on further command lines so that they find the same server.

@@ -25,6 +25,7 @@ type commands struct {
 	Channel    channelCmd    `cmd:"" help:"Publish to channels, read and follow them."`
 	Session    sessionCmd    `cmd:"" help:"Look at conversations, and take them over from the AI."`
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
+	Audit      auditCmd      `cmd:"" help:"Look at what admins have done."`
 	Node       nodeCmd       `cmd:"" help:"Look at the nodes of a cluster, and replace one."`
 	Worker     workerCmd     `cmd:"" help:"Answer what users say in sessions."`
 	Bench      benchCmd      `cmd:"" help:"Load a server, and count what becomes of every message."`

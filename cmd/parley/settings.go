@@ -49,6 +49,7 @@ type settings struct {
 	MinFree      uint64        `setting:"" default:"67108864" placeholder:"BYTES" help:"Free bytes on the disk under which nothing more is stored. Defaults to 67108864."`
 
 	SessionRetention time.Duration `setting:"" default:"2160h" help:"How long what was said in a session is kept. Defaults to 2160h, which is 90 days."`
+	AuditRetention   time.Duration `setting:"" default:"8760h" help:"How long it is known what admins have done. Defaults to 8760h, which is a year."`
 	WorkerWait       time.Duration `setting:"" default:"30s" help:"How long a message waits for an AI worker. Defaults to 30s."`
 	WorkerSilence    time.Duration `setting:"" default:"10s" help:"How long an AI worker may be silent in an answer before another one is asked. Defaults to 10s."`
 
@@ -75,7 +76,7 @@ func (s settings) effective() (settings, error) {
 	for name, d := range map[string]time.Duration{
 		"retention": s.Retention, "dedupe-window": s.DedupeWindow, "ping-interval": s.PingInterval,
 		"idle-timeout": s.IdleTimeout, "drain-timeout": s.DrainTimeout, "max-token-life": s.MaxTokenLife,
-		"session-retention": s.SessionRetention, "worker-wait": s.WorkerWait, "worker-silence": s.WorkerSilence,
+		"session-retention": s.SessionRetention, "audit-retention": s.AuditRetention, "worker-wait": s.WorkerWait, "worker-silence": s.WorkerSilence,
 	} {
 		if d <= 0 {
 			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
@@ -151,6 +152,8 @@ func (s settings) node() nodeConfig {
 		},
 		Listen:      s.Listen,
 		AdminListen: s.AdminListen,
+
+		AuditRetention: s.AuditRetention,
 	}
 }
 

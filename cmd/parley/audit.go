@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"parley/admin"
+	"parley/internal/fault"
+)
+
+type auditCmd struct {
+	List auditListCmd `cmd:"" help:"List what admins have done, the oldest first."`
+}
+
+// act is one act of an admin: both its entries in the audit log together.
+type act struct {
+	admin.AuditEntry `json:",inline"`
+
+	State string `json:"state"` // done, refused, or open when nothing is known of its end
+}
+
+// acts puts entries of the audit log together again.
+type acts struct {
+	open  map[string]int // where in all the acts are whose outcome is missing
+	all   []*act
+	ended []*act // since they were taken
+}
+
+// add takes the next entry.
+func (a *acts) add(e admin.AuditEntry) {
+	if a.open == nil {
+		a.open = map[string]int{}
+	}
+	if e.Phase == admin.Attempt {
+		a.open[e.ID] = len(a.all)
+		a.all = append(a.all, &act{e, "open"})
+		return
+	}
+	i, known := a.open[e.ID]
+	if !known { // it began before what was asked for
+		i = len(a.all)
+		a.all = append(a.all, &act{AuditEntry: e})
+	}
+	delete(a.open, e.ID)
+	a.all[i].Code, a.all[i].Took, a.all[i].State = e.Code, e.Took, "done"
+	if e.Code != "" {
+		a.all[i].State = "refused"
+	}
+	a.ended = append(a.ended, a.all[i])
+}
+
+// takeEnded returns the acts that have ended since the last call, and forgets them.
+func (a *acts) takeEnded() []*act {
+	ended := a.ended
+	a.ended = nil
+	if len(a.open) == 0 {
+		a.all = nil
+	}
+	return ended
+}
+
+// row is an act for people: what is long stands at the end.
+func (a *act) row() []string {
+	outcome := a.State
+	if a.Code != "" {
+		outcome += " " + string(a.Code)
+	}
+	by := a.Key
+	if a.Person != "" {
+		by = a.Person
+		if a.Key != "root" {
+			by = a.Key + "/" + a.Person
+		}
+	}
+	return []string{when(a.Time), by, a.Address, outcome, a.Operation, strings.TrimPrefix(a.Path, "/admin/v1/")}
+}
+
+// parseSince reads an instant that is given as a duration before now, as a day or as a time. "" is the beginning.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fault.New(fault.Usage, "%q is neither a duration nor a date.", s).WithFix("Write 24h, 2027-01-31 or 2027-01-31T12:00:00Z.")
+}

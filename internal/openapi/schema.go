@@ -1,0 +1,167 @@
+package openapi
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Schema is a JSON Schema, as far as Go types need it. The zero value allows everything.
+type Schema struct {
+	Ref        string             `json:"$ref,omitempty"`
+	Type       string             `json:"type,omitempty"`
+	Format     string             `json:"format,omitempty"`
+	Encoding   string             `json:"contentEncoding,omitempty"`
+	Enum       []string           `json:"enum,omitempty"`
+	Minimum    *float64           `json:"minimum,omitempty"`
+	Properties map[string]*Schema `json:"properties,omitempty"`
+	Required   []string           `json:"required,omitempty"`
+	Items      *Schema            `json:"items,omitempty"`
+	AnyOf      []*Schema          `json:"anyOf,omitempty"`
+	Additional any                `json:"additionalProperties,omitzero"` // false, or the schema of all values
+}
+
+// strictness is whether an object may have members that the type does not: answers may, so that a newer server does not
+// break a client; requests may not.
+type strictness bool
+
+const (
+	strict  strictness = true
+	lenient strictness = false
+)
+
+type schemaKey struct {
+	reflect.Type
+	how strictness
+}
+
+// schemas makes the schemas of types, each struct with a name once.
+type schemas struct {
+	enums map[reflect.Type][]string
+	named map[string]*Schema
+	names map[schemaKey]string
+}
+
+func newSchemas(enums map[reflect.Type][]string) *schemas {
+	return &schemas{enums: enums, named: map[string]*Schema{}, names: map[schemaKey]string{}}
+}
+
+var (
+	timeType      = reflect.TypeFor[time.Time]()
+	marshaler     = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+	rawTypes      = [...]reflect.Type{reflect.TypeFor[jsontext.Value](), reflect.TypeFor[json.RawMessage]()}
+)
+
+func (s *schemas) of(t reflect.Type, how strictness) *Schema {
+	switch {
+	case s.enums[t] != nil:
+		return &Schema{Type: "string", Enum: s.enums[t]}
+	case t == timeType:
+		return &Schema{Type: "string", Format: "date-time"}
+	case slices.Contains(rawTypes[:], t):
+		return &Schema{}
+	case t.Implements(textMarshaler):
+		return &Schema{Type: "string"}
+	case t.Implements(marshaler):
+		return &Schema{}
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return &Schema{Type: "boolean"}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return &Schema{Type: "integer"}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return &Schema{Type: "integer", Minimum: new(float64)}
+	case reflect.Float32, reflect.Float64:
+		return &Schema{Type: "number"}
+	case reflect.String:
+		return &Schema{Type: "string"}
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return &Schema{Type: "string", Encoding: "base64"}
+		}
+		return &Schema{Type: "array", Items: s.of(t.Elem(), how)}
+	case reflect.Map:
+		return &Schema{Type: "object", Additional: nullable(t.Elem(), s.of(t.Elem(), how))}
+	case reflect.Pointer:
+		return s.of(t.Elem(), how)
+	case reflect.Struct:
+		return s.ref(t, how)
+	case reflect.Interface:
+		return &Schema{}
+	default:
+		panic(fmt.Sprintf("openapi: %s has no JSON form", t))
+	}
+}
+
+// ref returns a reference to a struct's schema, which is made at the first time.
+func (s *schemas) ref(t reflect.Type, how strictness) *Schema {
+	key := schemaKey{t, how}
+	name, known := s.names[key]
+	if !known {
+		name = s.name(t)
+		object := &Schema{Type: "object", Properties: map[string]*Schema{}}
+		if how == strict {
+			object.Additional = false
+		}
+		s.names[key], s.named[name] = name, object // before its members: they may lead back here
+		s.members(object, t, how)
+	}
+	return &Schema{Ref: "#/components/schemas/" + name}
+}
+
+// name is one that is not taken: the type's own, with that of its package when another one has it, and a number when the
+// same type is there with another strictness.
+func (s *schemas) name(t reflect.Type) string {
+	name := t.Name()
+	if _, taken := s.named[name]; name == "" || taken {
+		pkg := t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
+		name = strings.ToUpper(pkg[:min(1, len(pkg))]) + pkg[min(1, len(pkg)):] + name
+	}
+	free := name
+	for n := 2; s.named[free] != nil; n++ {
+		free = fmt.Sprint(name, n)
+	}
+	return free
+}
+
+// members adds the fields of a struct, those of embedded ones too, as they are encoded.
+func (s *schemas) members(object *Schema, t reflect.Type, how strictness) {
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		has := func(option string) bool { return slices.Contains(strings.Split(options, ","), option) }
+		switch {
+		case name == "-" || !f.IsExported() && !f.Anonymous:
+		case has("inline") || f.Anonymous && name == "":
+			s.members(object, f.Type, how)
+		default:
+			if name == "" {
+				name = f.Name
+			}
+			member := s.of(f.Type, how)
+			optional := has("omitempty") || has("omitzero")
+			if !optional {
+				member = nullable(f.Type, member)
+			}
+			object.Properties[name] = member
+			if !optional && !slices.Contains(object.Required, name) {
+				object.Required = append(object.Required, name)
+			}
+		}
+	}
+}
+
+// nullable is a schema that takes null, too, when t is a pointer.
+func nullable(t reflect.Type, schema *Schema) *Schema {
+	if t.Kind() != reflect.Pointer {
+		return schema
+	}
+	return &Schema{AnyOf: []*Schema{schema, {Type: "null"}}}
+}
