@@ -30,6 +30,7 @@ const (
 	rootStatus  = "status.agent."
 	rootLive    = "live."
 	rootSession = "session."
+	rootMeet    = "meet."
 	rootWork    = "work."
 	rootRetry   = "retry."   // what a durable place is to get once more; no service may use it
 	rootGateway = "gateway." // between the nodes; no service may use it

@@ -32,6 +32,7 @@ const deadLetterNotices = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 const (
 	StateBucket    = "state"    // what the nodes share about its agents: presence, status, inbox positions
 	SessionsBucket = "sessions" // what is known of its conversations beside their logs
+	RoomsBucket    = "rooms"    // its meet rooms and who is in them
 )
 
 // markerTTL is how long the trace of an expired or deleted key is kept for watchers.

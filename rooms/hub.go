@@ -1,0 +1,227 @@
+package rooms
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"parley/broker"
+	"parley/internal/fault"
+)
+
+// Config tunes a Hub. The zero value is ready to use.
+type Config struct {
+	Grace           time.Duration // how long a participant whose connection was lost keeps his place. Defaults to 20 s.
+	MaxParticipants int           // in a room that does not say. Defaults to 16.
+	DeclaredOnly    bool          // a room that nobody has made can't be joined
+	KeepEmpty       time.Duration // how long a room that was made is kept while nobody is in it. Defaults to 24 h.
+	Linger          time.Duration // how long a tenant without rooms stays ready. Defaults to 60 s.
+
+	// ICE returns the servers by which a participant reaches the others. Nil means none.
+	ICE func(participant string) []ICEServer
+	// Limits returns what a tenant may use. It is called with every join and must not block. Nil means no limits.
+	Limits func(broker.AccountID) Limits
+}
+
+// Limits are what one tenant may use. Zero means no limit. They hold over all nodes, but for what is on its way between
+// them at the same moment.
+type Limits struct {
+	Rooms        int // that exist
+	Participants int // in all rooms together
+}
+
+func (c Config) withDefaults() Config {
+	c.Grace = cmp.Or(c.Grace, 20*time.Second)
+	c.MaxParticipants = cmp.Or(c.MaxParticipants, 16)
+	c.KeepEmpty = cmp.Or(c.KeepEmpty, 24*time.Hour)
+	c.Linger = cmp.Or(c.Linger, time.Minute)
+	if c.ICE == nil {
+		c.ICE = func(string) []ICEServer { return nil }
+	}
+	if c.Limits == nil {
+		c.Limits = func(broker.AccountID) Limits { return Limits{} }
+	}
+	return c
+}
+
+// Hub is this node's access to all tenants' rooms. Run ends it.
+type Hub struct {
+	cfg    Config
+	engine *broker.Engine
+	log    *slog.Logger
+	opened time.Time
+
+	life context.Context
+	end  context.CancelFunc
+
+	mu     sync.Mutex
+	spaces map[broker.AccountID]*space // guarded by mu
+	closed bool                        // guarded by mu
+	jobs   sync.WaitGroup              // spaces that are opened for services, or closed
+	lost   map[broker.Token]time.Time  // when other nodes were found dead; guarded by mu
+}
+
+// NewHub returns a Hub. It is ready at once.
+func NewHub(cfg Config, engine *broker.Engine, log *slog.Logger) (*Hub, error) {
+	h := &Hub{
+		cfg: cfg.withDefaults(), engine: engine, log: log, opened: time.Now(),
+		spaces: map[broker.AccountID]*space{}, lost: map[broker.Token]time.Time{},
+	}
+	h.life, h.end = context.WithCancel(context.Background())
+	engine.OnNodeLost(h.nodeLost)
+	return h, engine.OnService(h.welcome)
+}
+
+// Run waits until ctx ends, then closes everything and waits for all that the Hub has started. The sockets should be
+// closed first. The participants stay in their rooms, for as long as those whose connections were lost.
+func (h *Hub) Run(ctx context.Context) error {
+	tick := time.NewTicker(max(h.cfg.Linger/4, time.Millisecond))
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case now := <-tick.C:
+			h.closeIdle(now.Add(-h.cfg.Linger))
+		}
+	}
+	h.mu.Lock()
+	h.closed = true
+	all := h.spaces
+	h.spaces = nil
+	h.mu.Unlock()
+	for _, s := range all {
+		s.close()
+	}
+	h.end()
+	h.jobs.Wait()
+	return nil
+}
+
+// Drop ends the use of a tenant that is suspended or deleted. The next use starts afresh.
+func (h *Hub) Drop(account broker.AccountID) {
+	h.mu.Lock()
+	s := h.spaces[account]
+	delete(h.spaces, account)
+	h.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
+}
+
+// acquire returns the tenant's space, opening it at the first use. The caller releases it.
+func (h *Hub) acquire(ctx context.Context, account broker.AccountID) (*space, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, errDraining()
+	}
+	s := h.spaces[account]
+	first := s == nil
+	if first {
+		s = newSpace(h, account)
+		h.spaces[account] = s
+	}
+	s.users++
+	h.mu.Unlock()
+	if first {
+		s.err = s.open(h.life)
+		close(s.ready)
+	}
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		h.release(s)
+		return nil, unreachable(ctx.Err())
+	}
+	if s.err != nil {
+		h.forget(s)
+		return nil, s.err
+	}
+	return s, nil
+}
+
+func (h *Hub) release(s *space) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.users--
+	s.used = time.Now()
+}
+
+func (h *Hub) forget(s *space) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.spaces[s.account] == s {
+		delete(h.spaces, s.account)
+	}
+}
+
+// closeIdle closes the spaces of tenants that have no rooms and that nobody has used since the given time.
+func (h *Hub) closeIdle(since time.Time) {
+	var idle []*space
+	h.mu.Lock()
+	for account, s := range h.spaces {
+		if s.users == 0 && s.used.Before(since) && s.idle() {
+			idle = append(idle, s)
+			delete(h.spaces, account)
+		}
+	}
+	h.mu.Unlock()
+	for _, s := range idle {
+		s.close()
+	}
+}
+
+// welcome opens the space of a tenant whose service has connected, if the tenant has ever had rooms: the service may ask
+// about them, and wants to be told when somebody leaves.
+func (h *Hub) welcome(account broker.AccountID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.spaces[account] != nil {
+		return
+	}
+	h.jobs.Go(func() {
+		known, err := h.known(h.life, account)
+		if err == nil && known {
+			var s *space
+			if s, err = h.acquire(h.life, account); err == nil {
+				h.release(s)
+			}
+		}
+		if err != nil {
+			h.log.Warn("a tenant's rooms can't be opened for its services", "account", account, "err", err)
+		}
+	})
+}
+
+// nodeLost has all spaces look for the participants that a lost node has left behind.
+func (h *Hub) nodeLost(node broker.Token) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lost[node] = time.Now()
+	for _, s := range h.spaces {
+		s.wakeUp()
+	}
+}
+
+// lostAt returns since when a node that does not live is known not to.
+func (h *Hub) lostAt(node broker.Token) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, ok := h.lost[node]
+	if !ok {
+		at = h.opened
+		if h.engine.Clustered() { // it may as well be one that has just come, and is not known here yet
+			at = time.Now()
+		}
+		h.lost[node] = at
+	}
+	return at
+}
+
+func errDraining() error { return fault.New(fault.Draining, "The broker is shutting down.") }
+
+func unreachable(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+}
