@@ -37,13 +37,6 @@ type Participant struct {
 	Joined time.Time `json:"joined_at"`
 }
 
-// ICEServer is a STUN or TURN server as browsers want it.
-type ICEServer struct {
-	URLs       []string `json:"urls"`
-	Username   string   `json:"username,omitzero"`
-	Credential string   `json:"credential,omitzero"`
-}
-
 // Entry is how somebody comes into a room.
 type Entry struct {
 	Name string // at most 128 bytes of printable text

@@ -9,6 +9,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 // Config tunes a Hub. The zero value is ready to use.
@@ -21,15 +22,10 @@ type Config struct {
 
 	// ICE returns the servers by which a participant reaches the others. Nil means none.
 	ICE func(participant string) []ICEServer
-	// Limits returns what a tenant may use. It is called with every join and must not block. Nil means no limits.
-	Limits func(broker.AccountID) Limits
-}
-
-// Limits are what one tenant may use. Zero means no limit. They hold over all nodes, but for what is on its way between
-// them at the same moment.
-type Limits struct {
-	Rooms        int // that exist
-	Participants int // in all rooms together
+	// Limits returns those of a tenant, of which Rooms and Participants count here. It is called with every join and must
+	// not block. Nil means that no tenant has any. They hold over all nodes, but for what happens on two of them at the
+	// same moment.
+	Limits func(tenants.ID) tenants.Limits
 }
 
 func (c Config) withDefaults() Config {
@@ -41,7 +37,7 @@ func (c Config) withDefaults() Config {
 		c.ICE = func(string) []ICEServer { return nil }
 	}
 	if c.Limits == nil {
-		c.Limits = func(broker.AccountID) Limits { return Limits{} }
+		c.Limits = func(tenants.ID) tenants.Limits { return nil }
 	}
 	return c
 }
@@ -111,19 +107,20 @@ func (h *Hub) Drop(account broker.AccountID) {
 }
 
 // acquire returns the tenant's space, opening it at the first use. The caller releases it.
-func (h *Hub) acquire(ctx context.Context, account broker.AccountID) (*space, error) {
+func (h *Hub) acquire(ctx context.Context, p Principal) (*space, error) {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
 		return nil, errDraining()
 	}
-	s := h.spaces[account]
+	s := h.spaces[p.Account]
 	first := s == nil
 	if first {
-		s = newSpace(h, account)
-		h.spaces[account] = s
+		s = newSpace(h, p.Account)
+		h.spaces[p.Account] = s
 	}
 	s.users++
+	s.tenant = cmp.Or(p.Tenant, s.tenant)
 	h.mu.Unlock()
 	if first {
 		s.err = s.open(h.life)
@@ -140,6 +137,14 @@ func (h *Hub) acquire(ctx context.Context, account broker.AccountID) (*space, er
 		return nil, s.err
 	}
 	return s, nil
+}
+
+// limits returns what the tenant may use.
+func (s *space) limits() tenants.Limits {
+	s.hub.mu.Lock()
+	tenant := s.tenant
+	s.hub.mu.Unlock()
+	return s.hub.cfg.Limits(tenant)
 }
 
 func (h *Hub) release(s *space) {
@@ -185,7 +190,7 @@ func (h *Hub) welcome(account broker.AccountID) {
 		known, err := h.known(h.life, account)
 		if err == nil && known {
 			var s *space
-			if s, err = h.acquire(h.life, account); err == nil {
+			if s, err = h.acquire(h.life, Principal{Account: account}); err == nil {
 				h.release(s)
 			}
 		}

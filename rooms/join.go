@@ -14,6 +14,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 // maxNameBytes is the longest name of a participant or a room.
@@ -32,7 +33,7 @@ func (h *Hub) Join(ctx context.Context, p Principal, id string, e Entry, l Liste
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	s, err := h.acquire(ctx, p.Account)
+	s, err := h.acquire(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +84,8 @@ func (r *room) join(ctx context.Context, e Entry, l Listener) (*Seat, error) {
 			}
 		}
 		r.found(rec)
-		if len(rec.Members) >= rec.Max {
-			return full(rec)
-		}
-		if most := r.space.limits().Participants; most > 0 && r.space.present.Load() >= int64(most) {
-			return fault.New(fault.LimitExceeded, "The tenant has its %d participants in rooms already.", most)
+		if err := r.placeForOne(rec); err != nil {
+			return err
 		}
 		rec.add(m)
 		return nil
@@ -134,12 +132,28 @@ func (r *room) found(rec *record) {
 	}
 }
 
-// limits returns what the tenant may use.
-func (s *space) limits() Limits { return s.hub.cfg.Limits(s.account) }
+// placeForOne returns fault.LimitExceeded when the room is full.
+func (r *room) placeForOne(rec *record) error {
+	if most := r.space.most(rec.Max); len(rec.Members) >= most {
+		return fault.New(fault.LimitExceeded, "The room has its %d participants already.", most)
+	}
+	return nil
+}
+
+// most is how many participants a room may have that is meant for so many.
+func (s *space) most(meant int) int {
+	if limit := s.limits().Or(tenants.Participants, usualMost); limit > 0 {
+		return min(meant, int(limit))
+	}
+	return meant
+}
+
+// usualMost is how many participants a room of a tenant may have that has no limit of its own.
+const usualMost = 100
 
 // roomForOne returns fault.LimitExceeded when the tenant has as many rooms as it may.
 func (s *space) roomForOne() error {
-	if most := s.limits().Rooms; most > 0 && s.exist.Load() >= int64(most) {
+	if most := s.limits().Or(tenants.Rooms, 0); most > 0 && s.exist.Load() >= most {
 		return fault.New(fault.LimitExceeded, "The tenant has its %d rooms already.", most)
 	}
 	return nil

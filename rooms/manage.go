@@ -32,7 +32,7 @@ func (h *Hub) Create(ctx context.Context, p Principal, spec Spec) (info Info, cr
 	if err != nil {
 		return info, false, err
 	}
-	s, err := h.acquire(ctx, p.Account)
+	s, err := h.acquire(ctx, p)
 	if err != nil {
 		return info, false, err
 	}
@@ -63,6 +63,9 @@ func (r *room) declare(rec *record, spec Spec) (info Info, created bool, err err
 	} else {
 		created = true
 	}
+	if most := r.space.most(spec.Max); spec.Max > most {
+		return info, false, fault.New(fault.LimitExceeded, "The tenant's rooms have %d participants at most.", most)
+	}
 	r.found(rec)
 	rec.Name, rec.Declared = spec.Name, true
 	if spec.Max != 0 {
@@ -76,7 +79,7 @@ func (r *room) declare(rec *record, spec Spec) (info Info, created bool, err err
 
 // List returns the tenant's rooms with who is in them, sorted by id, and how many there are. A limit of 0 means all.
 func (h *Hub) List(ctx context.Context, p Principal, offset, limit int) ([]Info, int, error) {
-	s, err := h.acquireKnown(ctx, p.Account)
+	s, err := h.acquireKnown(ctx, p)
 	if err != nil || s == nil {
 		return nil, 0, err
 	}
@@ -171,8 +174,8 @@ func (r *room) admit(ctx context.Context, m member) error {
 			return noRoom(r.id)
 		}
 		r.found(rec)
-		if len(rec.Members) >= rec.Max {
-			return full(rec)
+		if err := r.placeForOne(rec); err != nil {
+			return err
 		}
 		m.Joined = now()
 		rec.add(m)
@@ -194,17 +197,13 @@ func (r *room) remove(ctx context.Context, participant string, why Reason, to st
 	})
 }
 
-func full(rec *record) error {
-	return fault.New(fault.LimitExceeded, "The room has its %d participants already.", rec.Max)
-}
-
 // inside calls f for a room that may exist.
 func (h *Hub) inside(ctx context.Context, p Principal, id string, f func(*room) error) error {
 	rid, err := broker.ParseToken(id)
 	if err != nil {
 		return err
 	}
-	s, err := h.acquireKnown(ctx, p.Account)
+	s, err := h.acquireKnown(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -218,14 +217,14 @@ func (h *Hub) inside(ctx context.Context, p Principal, id string, f func(*room) 
 }
 
 // acquireKnown is acquire for a tenant that has ever had rooms; it returns nil for one that has not.
-func (h *Hub) acquireKnown(ctx context.Context, account broker.AccountID) (*space, error) {
+func (h *Hub) acquireKnown(ctx context.Context, p Principal) (*space, error) {
 	h.mu.Lock()
-	open := h.spaces[account] != nil
+	open := h.spaces[p.Account] != nil
 	h.mu.Unlock()
 	if !open {
-		if known, err := h.known(ctx, account); err != nil || !known {
+		if known, err := h.known(ctx, p.Account); err != nil || !known {
 			return nil, err
 		}
 	}
-	return h.acquire(ctx, account)
+	return h.acquire(ctx, p)
 }

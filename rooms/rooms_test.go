@@ -189,7 +189,7 @@ func TestRestart(t *testing.T) {
 	again := startNode(t, broker.Config{DataDir: dir}, Config{Grace: grace})
 	again.account = n.account
 	ann = ann.back(again, nil)
-	if w := ann.welcome(); !w.Resumed || len(w.Others) != 1 || w.Others[0].ID != bob.id() || !w.Others[0].Polite {
+	if w := ann.welcome(); !w.Resumed || len(w.Others) != 1 || w.Others[0].ID != bob.id() || w.Others[0].Polite {
 		t.Errorf("Ann is welcomed with %+v", w)
 	}
 	if d := ann.awaitPeer(Departed, bob.id()); d.Reason != Timeout {

@@ -12,6 +12,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 const (
@@ -26,8 +27,9 @@ const (
 type space struct {
 	hub     *Hub
 	account broker.AccountID
-	users   int       // guarded by hub.mu
-	used    time.Time // guarded by hub.mu
+	users   int        // guarded by hub.mu
+	used    time.Time  // guarded by hub.mu
+	tenant  tenants.ID // guarded by hub.mu; zero until somebody has said it, which services do not
 
 	ready  chan struct{} // closed when open has ended; the fields below are set before
 	err    error
