@@ -145,10 +145,46 @@ type NewCreds struct {
 	TTLSeconds int64    `json:"ttl_seconds,omitzero"` // Zero means for ever.
 }
 
-// Creds is the text of a .creds file, which can't be had a second time.
-type Creds struct {
+// IssuedCreds is the text of a .creds file, which can't be had a second time.
+type IssuedCreds struct {
 	Creds   string `json:"creds"`
 	UserKey string `json:"user_key"` // names them from now on
+}
+
+// AllCreds is what is known of the credentials of a tenant's services, oldest first.
+type AllCreds struct {
+	Creds []tenants.Creds `json:"creds"`
+}
+
+// RevokeCreds says which credentials are to be refused: all of a name, or the ones with a user key.
+type RevokeCreds struct {
+	Name    string `json:"name,omitempty"`
+	UserKey string `json:"user_key,omitempty"`
+}
+
+// NewRevocation says which tokens are to be refused; exactly one of the first four is set. See tenants.RevocationSpec.
+type NewRevocation struct {
+	JTI    string    `json:"jti,omitempty"`
+	Agent  string    `json:"agent,omitempty"`
+	User   string    `json:"user,omitempty"`
+	All    bool      `json:"all,omitzero"`
+	Before time.Time `json:"before,omitzero"` // those issued until then. Defaults to now.
+}
+
+// Revocations is which tokens of a tenant are refused although they would be good, oldest first.
+type Revocations struct {
+	Revocations []tenants.Revocation `json:"revocations"`
+}
+
+// Kick asks for the end of somebody's connections.
+type Kick struct {
+	Revoke bool `json:"revoke,omitzero"` // refuse the tokens that were issued until now, too
+}
+
+// Kicked says whose connections were closed.
+type Kicked struct {
+	Agent      string              `json:"agent_id"`
+	Revocation *tenants.Revocation `json:"revocation,omitempty"` // of its tokens, if that was asked for
 }
 
 // Agents is who has been seen in a tenant.

@@ -152,8 +152,36 @@ func (c *Client) InspectToken(ctx context.Context, token string) (tenants.Report
 }
 
 // IssueCreds makes credentials for a service.
-func (c *Client) IssueCreds(ctx context.Context, tenant string, spec NewCreds) (Creds, error) {
-	return call[Creds](ctx, c, "POST", path("tenants", tenant, "creds"), spec)
+func (c *Client) IssueCreds(ctx context.Context, tenant string, spec NewCreds) (IssuedCreds, error) {
+	return call[IssuedCreds](ctx, c, "POST", path("tenants", tenant, "creds"), spec)
+}
+
+// Creds lists the credentials of a tenant's services.
+func (c *Client) Creds(ctx context.Context, tenant string) ([]tenants.Creds, error) {
+	all, err := call[AllCreds](ctx, c, "GET", path("tenants", tenant, "creds"), nil)
+	return all.Creds, err
+}
+
+// RevokeCreds cuts services off and refuses their credentials. It returns those that were meant.
+func (c *Client) RevokeCreds(ctx context.Context, tenant string, which RevokeCreds) ([]tenants.Creds, error) {
+	all, err := call[AllCreds](ctx, c, "POST", path("tenants", tenant, "creds", "revoke"), which)
+	return all.Creds, err
+}
+
+// Revocations lists which tokens of a tenant are refused.
+func (c *Client) Revocations(ctx context.Context, tenant string) ([]tenants.Revocation, error) {
+	all, err := call[Revocations](ctx, c, "GET", path("tenants", tenant, "revocations"), nil)
+	return all.Revocations, err
+}
+
+// RevokeTokens refuses tokens from now on.
+func (c *Client) RevokeTokens(ctx context.Context, tenant string, spec NewRevocation) (tenants.Revocation, error) {
+	return call[tenants.Revocation](ctx, c, "POST", path("tenants", tenant, "revocations"), spec)
+}
+
+// KickAgent closes the connections of an agent or a user.
+func (c *Client) KickAgent(ctx context.Context, tenant, id string, spec Kick) (Kicked, error) {
+	return call[Kicked](ctx, c, "POST", path("tenants", tenant, "agents", id, "kick"), spec)
 }
 
 // Agents lists who has been seen in a tenant.

@@ -114,12 +114,46 @@ func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
 	if ttl > 0 {
 		req.Expires = time.Now().Add(ttl)
 	}
-	creds, userKey, err := s.engine.Creds(t.Account, req)
+	issued, text, err := s.registry.IssueCreds(r.Context(), t.ID, string(cmp.Or(body.Role, RoleService)), req)
 	if err != nil {
 		return err
 	}
-	s.reply(w, http.StatusCreated, Creds{string(creds), userKey})
+	s.reply(w, http.StatusCreated, IssuedCreds{Creds: string(text), UserKey: issued.UserKey})
 	return nil
+}
+
+func (s *Server) listCreds(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, AllCreds{nonNil(t.Creds)})
+	return nil
+}
+
+func (s *Server) revokeCreds(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	body, err := read[RevokeCreds](w, r)
+	if err != nil {
+		return err
+	}
+	revoked, err := s.registry.RevokeCreds(r.Context(), t.ID, tenants.CredsSelector{Name: body.Name, UserKey: body.UserKey})
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, AllCreds{revoked})
+	return nil
+}
+
+// nonNil makes an empty list of none, which JSON writes as one.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 const maxTTL = 100 * 365 * 24 * time.Hour

@@ -101,7 +101,11 @@ func (s *Server) credentialRoutes() []route {
 		{id: "revokeAPIKey", method: "DELETE", path: ofTenant + "/apikeys/{id}", handle: s.revokeAPIKey, says: "Refuse an API key, also on open connections.", gives: answer(tenants.APIKey{})},
 		{id: "issueToken", method: "POST", path: ofTenant + "/tokens", handle: s.issueToken, says: "Sign a token for an agent or a user.", takes: NewToken{}, gives: fresh(Token{})},
 		{id: "inspectToken", method: "POST", path: "/tokens/inspect", handle: s.inspectToken, says: "Say what a token holds, and why it is good or refused.", takes: Token{}, gives: answer(tenants.Report{}), harmless: true},
-		{id: "issueCreds", method: "POST", path: ofTenant + "/creds", handle: s.issueCreds, says: "Make NATS credentials for a service.", takes: NewCreds{}, gives: fresh(Creds{})},
+		{id: "issueCreds", method: "POST", path: ofTenant + "/creds", handle: s.issueCreds, says: "Make NATS credentials for a service.", takes: NewCreds{}, gives: fresh(IssuedCreds{})},
+		{id: "listCreds", method: "GET", path: ofTenant + "/creds", handle: s.listCreds, says: "List the credentials of a tenant's services, without their secrets.", gives: answer(AllCreds{})},
+		{id: "revokeCreds", method: "POST", path: ofTenant + "/creds/revoke", handle: s.revokeCreds, says: "Cut services off, and refuse their credentials from now on.", takes: RevokeCreds{}, gives: answer(AllCreds{})},
+		{id: "listRevocations", method: "GET", path: ofTenant + "/revocations", handle: s.listRevocations, says: "List the tokens that are refused although they would be good.", gives: answer(Revocations{})},
+		{id: "revokeTokens", method: "POST", path: ofTenant + "/revocations", handle: s.revokeTokens, says: "Refuse tokens from now on, also on open connections.", takes: NewRevocation{}, gives: answer(tenants.Revocation{})},
 	}
 }
 
@@ -109,6 +113,7 @@ func (s *Server) agentRoutes() []route {
 	return []route{
 		{id: "listAgents", method: "GET", path: ofTenant + "/agents", handle: s.listAgents, says: "List the agents that were seen.", gives: answer(Agents{})},
 		{id: "getAgent", method: "GET", path: ofTenant + "/agents/{agent}", handle: s.showAgent, says: "Show an agent.", gives: answer(Agent{})},
+		{id: "kickAgent", method: "POST", path: ofTenant + "/agents/{agent}/kick", handle: s.kickAgent, says: "Close the connections of an agent or a user.", takes: Kick{}, gives: answer(Kicked{})},
 	}
 }
 

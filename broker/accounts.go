@@ -19,9 +19,9 @@ import (
 // Account is what NATS knows of a tenant.
 type Account struct {
 	ID           AccountID
-	Name         string               // for people who look at the server
-	Suspended    bool                 // nobody can connect; the data stays
-	RevokedUsers map[string]time.Time // user keys whose credentials issued until then are refused
+	Name         string   // for people who look at the server
+	Suspended    bool     // nobody can connect; the data stays
+	RevokedUsers []string // user keys whose credentials are refused for good
 
 	Services     int64 // connections that its services may have, beside the nodes' own; 0 means any number
 	StorageBytes int64 // that one copy of its streams may take on disk; 0 means any number
@@ -46,6 +46,10 @@ func (a Account) Terms() AccountTerms {
 // and a second one while the first is being closed.
 const ownConnections = 16
 
+// forGood is later than any credentials are issued. Servers refuse those of a user that are not newer than a revocation, in
+// whole seconds of clocks that may differ; as no two credentials have the same user, none is ever to be taken again.
+var forGood = time.Unix(1<<40, 0)
+
 // accountToken returns the account's public key and its signed JWT.
 func (id *identity) accountToken(a Account) (key, token string, err error) {
 	if key, err = id.accountKey(a.ID); err != nil {
@@ -69,8 +73,8 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 	if a.Suspended {
 		claims.Limits.Conn = 0
 	}
-	for user, until := range a.RevokedUsers {
-		claims.RevokeAt(user, until)
+	for _, user := range a.RevokedUsers {
+		claims.RevokeAt(user, forGood)
 	}
 	if token, err = claims.Encode(id.operator); err != nil {
 		return "", "", fmt.Errorf("sign account %s: %w", a.ID, err)

@@ -71,7 +71,7 @@ func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessi
 	e := &Edge{cfg: cfg, registry: registry, hub: hub, talks: talks, log: log, set: ws.NewSet(cfg.Sockets), end: end}
 	e.door = door.New(e.set, registry)
 	e.agents = agents.New(life, hub, e.door, registry, log)
-	e.desk = conversation.New(life, e.door, talks, log)
+	e.desk = conversation.New(life, e.door, talks, registry, log)
 	e.chat = chat.New(e.desk)
 	e.assistant = assistant.New(cfg.Assistant, e.desk, registry)
 	e.tenantchat = tenantchat.New(cfg.TenantChat, e.desk, registry)
@@ -120,7 +120,7 @@ func (e *Edge) Serve(ctx context.Context, listeners ...net.Listener) error {
 
 // tenantChanged brings the open connections in line with what their tenant is now.
 func (e *Edge) tenantChanged(t tenants.Tenant) {
-	e.door.Recheck(t.ID)
+	e.door.Recheck(&t)
 	if t.Suspended() || t.Gone() {
 		e.hub.Drop(t.ID)
 		e.talks.Drop(t.Account)

@@ -39,9 +39,9 @@ type Rule struct {
 
 const defaultTTL = time.Hour
 
-// issue signs a token of t. It refuses what verify would refuse.
-func issue(t Tenant, spec TokenSpec, cfg Config) (string, error) {
-	now := cfg.Now()
+// issue signs a token of a tenant. It refuses what verify would refuse.
+func issue(r resident, spec TokenSpec, cfg Config) (string, error) {
+	t, now := r.tenant, cfg.Now()
 	key, err := signer(t, spec.Kid, now)
 	if err != nil {
 		return "", err
@@ -49,6 +49,10 @@ func issue(t Tenant, spec TokenSpec, cfg Config) (string, error) {
 	c, err := tokenClaims(t, key, spec, now)
 	if err != nil {
 		return "", err
+	}
+	// Tokens count whole seconds. One that is made in the second of a revocation says that it is of the next.
+	if floor := r.refused.floor(spec.Agent + spec.User); now.Unix() <= floor.Unix() {
+		c["iat"] = floor.Unix() + 1
 	}
 	if life := c["exp"].(int64) - c["iat"].(int64); time.Duration(life)*time.Second > cfg.MaxTokenLife {
 		return "", fault.New(fault.InvalidFormat, "Tokens live %s at most.", cfg.MaxTokenLife)

@@ -260,7 +260,7 @@ func TestBadKeySets(t *testing.T) {
 				fetch.client.Timeout = 50 * time.Millisecond
 			}
 			tenant := Tenant{ID: "acme", State: Active, Revision: 1, Keys: []Key{mustKey(t, KeySpec{Alg: ES256, JWKSURL: p.URL})}}
-			s.tenants["acme"] = resident{tenant, newKeyring(tenant, nil, s.cfg, fetch, s.log)}
+			s.tenants["acme"] = resident{tenant: tenant, ring: newKeyring(tenant, nil, s.cfg, fetch, s.log)}
 			if tt.set != nil {
 				p.publish(t, tt.set)
 			} else {

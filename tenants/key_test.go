@@ -150,7 +150,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 func TestIssuedTokensAreGood(t *testing.T) {
 	s := newScene(t, Config{})
 	k := cast(t, s)
-	acme := s.tenants["acme"].tenant
+	acme := s.tenants["acme"]
 	for _, kid := range []string{"hs", "es", "ed", "rs", "idp"} {
 		token, err := issue(acme, TokenSpec{Tenant: "acme", Agent: "bot", Kid: kid, Channels: []string{"a.*"}, Permissions: &Permissions{Publish: Rule{Deny: []string{"channel.a.x"}}}}, s.cfg)
 		if err != nil {
@@ -176,9 +176,9 @@ func TestIssuedTokensAreGood(t *testing.T) {
 func TestIssueRefuses(t *testing.T) {
 	s := newScene(t, Config{})
 	cast(t, s)
-	acme := s.tenants["acme"].tenant
+	acme := s.tenants["acme"]
 	public := mustKey(t, KeySpec{Kid: "public", Alg: ES256, PublicKey: []byte(mustKey(t, KeySpec{Alg: ES256}).PublicKey)})
-	acme.Keys = append(acme.Keys, public)
+	acme.tenant.Keys = append(acme.tenant.Keys, public)
 	tests := []struct {
 		name string
 		spec TokenSpec

@@ -5,10 +5,15 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"parley/internal/fault"
 )
 
 // recordFormat is written into every record, so that a later version can tell what it reads.
 const recordFormat = 1
+
+// maxRecordBytes keeps a record within what NATS takes as one message.
+const maxRecordBytes = 448 << 10
 
 // record is a tenant as it is stored, secrets and all. It never leaves this package.
 type record struct {
@@ -47,6 +52,10 @@ func encodeRecord(t Tenant) ([]byte, error) {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode tenant %s: %w", t.ID, err)
+	}
+	if len(b) > maxRecordBytes {
+		return nil, fault.New(fault.LimitExceeded, "What is known of the tenant %s would take more than %d bytes.", t.ID, maxRecordBytes).
+			WithFix("Let credentials and API keys that are not needed run out, or name fewer subjects.")
 	}
 	return b, nil
 }

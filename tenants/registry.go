@@ -21,6 +21,7 @@ type engine interface {
 	ApplyHistoryAge(ctx context.Context, a broker.Account) error
 	NoteAccount(a broker.Account) // never blocks
 	EraseAccount(ctx context.Context, a broker.AccountID) error
+	Creds(a broker.AccountID, req broker.CredsRequest) (creds []byte, userKey string, err error)
 	Restore(ctx context.Context, all []broker.Account, whole bool) error
 	Clustered() bool
 	Sync() error
@@ -155,7 +156,7 @@ func (r *Registry) Recheck(g *Grant) error {
 	if k, ok := res.tenant.Key(g.Kid); !ok || !k.Live(r.cfg.Now()) {
 		return unproven(fmt.Errorf("key %q is not live any more", g.Kid))
 	}
-	return nil
+	return res.refused.check(g)
 }
 
 // IssueToken signs a token with a key of the tenant that the broker holds whole. Errors are fault.NotFound (no such
@@ -168,7 +169,7 @@ func (r *Registry) IssueToken(_ context.Context, spec TokenSpec) (string, error)
 	if res.tenant.Suspended() {
 		return "", suspended(spec.Tenant)
 	}
-	return issue(res.tenant, spec, r.cfg)
+	return issue(res, spec, r.cfg)
 }
 
 // Changes has f called with every tenant that changes from now on: created, changed, suspended, resumed, deleted

@@ -20,7 +20,7 @@ const (
 	Suspending State = "suspending" // refused everywhere; its services may still be connected
 	Suspended  State = "suspended"  // refused everywhere
 	Resuming   State = "resuming"   // refused until its account is back
-	Updating   State = "updating"   // in use; its account may not have the newest limits yet
+	Updating   State = "updating"   // in use; its account is being brought up to date
 	Deleting   State = "deleting"   // gone for everyone; its data is being erased
 )
 
@@ -30,15 +30,20 @@ func (s State) settled() bool { return s == Active || s == Suspended }
 // Tenant is one tenant as the registry knows it. Its JSON form is what clients of the admin API may see: secrets are in
 // none of its exported fields, and neither fmt nor encoding/json nor slog can reach them.
 type Tenant struct {
-	ID       ID               `json:"id"`
-	Name     string           `json:"name,omitempty"` // for people; may be empty
-	Account  broker.AccountID `json:"account"`        // its NATS account
-	State    State            `json:"state"`
-	Limits   Limits           `json:"limits"` // those that were set; never nil in JSON
-	Created  time.Time        `json:"created"`
-	Keys     []Key            `json:"keys"`     // oldest first, the revoked ones too
-	APIKeys  []APIKey         `json:"api_keys"` // oldest first, the dead ones too
-	Revision uint64           `json:"revision"` // grows with every change; never the same for two tenants
+	ID      ID               `json:"id"`
+	Name    string           `json:"name,omitempty"` // for people; may be empty
+	Account broker.AccountID `json:"account"`        // its NATS account
+	State   State            `json:"state"`
+	Limits  Limits           `json:"limits"` // those that were set; never nil in JSON
+	Created time.Time        `json:"created"`
+	Keys    []Key            `json:"keys"`            // oldest first, the revoked ones too
+	APIKeys []APIKey         `json:"api_keys"`        // oldest first, the dead ones too
+	Creds   []Creds          `json:"creds,omitempty"` // of its services, oldest first, the dead ones too
+
+	Revocations []Revocation `json:"revocations,omitempty"` // of tokens, oldest first
+	Kicks       []Kick       `json:"kicks,omitempty"`       // the last ones, oldest first
+
+	Revision uint64 `json:"revision"` // grows with every change; never the same for two tenants
 }
 
 // Suspended reports whether the tenant's tokens are refused although they may be good.
@@ -72,18 +77,27 @@ func (t Tenant) APIKey(id string) (APIKey, bool) {
 	return t.APIKeys[i], true
 }
 
-// clone returns a copy whose keys may be changed.
+// clone returns a copy whose lists may be changed.
 func (t Tenant) clone() Tenant {
 	t.Keys = slices.Clone(t.Keys)
 	t.APIKeys = slices.Clone(t.APIKeys)
 	t.Limits = maps.Clone(t.Limits)
+	t.Creds = slices.Clone(t.Creds)
+	t.Revocations = slices.Clone(t.Revocations)
+	t.Kicks = slices.Clone(t.Kicks)
 	return t
 }
 
 // account is what the engine has to be told of the tenant.
 func (t Tenant) account() broker.Account {
-	return broker.Account{
+	a := broker.Account{
 		ID: t.Account, Name: string(t.ID), Suspended: t.State == Suspending || t.State == Suspended,
 		Services: t.Limits[Connections], StorageBytes: t.Limits[StorageBytes], HistoryAge: t.Limits.historyAge(),
 	}
+	for _, c := range t.Creds {
+		if !c.Revoked.IsZero() {
+			a.RevokedUsers = append(a.RevokedUsers, c.UserKey)
+		}
+	}
+	return a
 }

@@ -13,10 +13,11 @@ import (
 	"parley/internal/fault"
 )
 
-// resident is a tenant as it lives in memory: the record and the keys made ready.
+// resident is a tenant as it lives in memory: the record, and its keys and revocations made ready.
 type resident struct {
-	tenant Tenant
-	ring   *keyring
+	tenant  Tenant
+	ring    *keyring
+	refused refusals
 }
 
 // verifier turns tokens into grants. It knows tenants only through lookup, which reports false for unknown and deleted
@@ -119,6 +120,10 @@ func (v *verifier) check(ctx context.Context, token string, note note) (*Grant, 
 		g.Expires = end
 	}
 	note("grant", fmt.Sprintf("agent %s until %s", g.Agent, g.Expires.Format(time.RFC3339)))
+	if err := r.refused.check(g); err != nil {
+		return nil, nil, 0, err
+	}
+	note("revocations", fmt.Sprintf("none of %d fits", len(r.tenant.Revocations)))
 	if r.tenant.Suspended() {
 		return nil, nil, 0, suspended(g.Tenant)
 	}

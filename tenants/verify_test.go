@@ -48,7 +48,7 @@ func newScene(t testing.TB, cfg Config) *scene {
 func (s *scene) put(t testing.TB, id ID, state State, keys ...Key) {
 	t.Helper()
 	tenant := Tenant{ID: id, Account: "account-of-" + "x", State: state, Keys: keys, Revision: s.tenants[id].tenant.Revision + 1}
-	s.tenants[id] = resident{tenant, newKeyring(tenant, s.tenants[id].ring, s.cfg, newFetcher(s.cfg), s.log)}
+	s.tenants[id] = resident{tenant: tenant, ring: newKeyring(tenant, s.tenants[id].ring, s.cfg, newFetcher(s.cfg), s.log)}
 }
 
 func mustKey(t testing.TB, spec KeySpec) Key {
@@ -449,7 +449,7 @@ func TestExplainShowsStepsAndNoSignature(t *testing.T) {
 	k := cast(t, s)
 	token := sign(t, `{"alg":"HS256","kid":"hs"}`, claimsJSON(nil), k.hs)
 	report := s.explain(t.Context(), token)
-	if !report.Valid || len(report.Steps) != 5 || string(report.Header) != `{"alg":"HS256","kid":"hs"}` {
+	if !report.Valid || len(report.Steps) != 6 || string(report.Header) != `{"alg":"HS256","kid":"hs"}` {
 		t.Errorf("%+v", report)
 	}
 	b, err := json.Marshal(report)

@@ -204,7 +204,7 @@ func (r *Registry) put(t Tenant) {
 		previous = before.ring
 	}
 	r.engine.NoteAccount(t.account())
-	res := resident{tenant: t, ring: newKeyring(t, previous, r.cfg, r.fetch, r.log)}
+	res := resident{tenant: t, ring: newKeyring(t, previous, r.cfg, r.fetch, r.log), refused: newRefusals(t.Revocations)}
 	r.publish(t, func() { r.residents[t.ID] = res })
 }
 

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"parley/admin"
-	"parley/internal/fault"
 	"parley/tenants"
 )
 
@@ -28,7 +27,7 @@ func (cmd *apikeyCreateCmd) Run(c *console) error {
 		spec.Scopes = append(spec.Scopes, scope)
 	}
 	var err error
-	if spec.NotAfter, err = parseExpiry(cmd.Expires, time.Now()); err != nil {
+	if spec.NotAfter, err = parseInstant(cmd.Expires, time.Now(), 1); err != nil {
 		return err
 	}
 	return cmd.with(c, func(client *admin.Client) error {
@@ -41,20 +40,4 @@ func (cmd *apikeyCreateCmd) Run(c *console) error {
 		}
 		return c.printLine(made.Key)
 	})
-}
-
-// parseExpiry reads an instant that is given as a duration from now, as a day or as a time. "" is never.
-func parseExpiry(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return now.Add(d).UTC().Truncate(time.Second), nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fault.New(fault.Usage, "%q is neither a duration nor a date.", s).WithFix("Write 720h, 2027-01-31 or 2027-01-31T12:00:00Z.")
 }

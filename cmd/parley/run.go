@@ -17,11 +17,11 @@ type commands struct {
 	Config     configCmd     `cmd:"" help:"Look at the settings of serve."`
 	Tenant     tenantCmd     `cmd:"" help:"Make, look at and switch off tenants."`
 	Key        keyCmd        `cmd:"" help:"Say which keys sign a tenant's tokens."`
-	Token      tokenCmd      `cmd:"" help:"Issue and inspect tokens of agents and users."`
+	Token      tokenCmd      `cmd:"" help:"Issue, inspect and revoke tokens of agents and users."`
 	Apikey     apikeyCmd     `cmd:"" name:"apikey" help:"Make and revoke the keys with which back ends embed chat."`
-	Creds      credsCmd      `cmd:"" help:"Issue NATS credentials of services."`
+	Creds      credsCmd      `cmd:"" help:"Issue and revoke NATS credentials of services."`
 	NATS       natsCmd       `cmd:"" name:"nats" help:"Set up external NATS servers."`
-	Agent      agentCmd      `cmd:"" help:"Look at a tenant's agents."`
+	Agent      agentCmd      `cmd:"" help:"Look at a tenant's agents, and close their connections."`
 	Channel    channelCmd    `cmd:"" help:"Publish to channels, read and follow them."`
 	Session    sessionCmd    `cmd:"" help:"Look at conversations, and take them over from the AI."`
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`

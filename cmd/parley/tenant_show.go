@@ -1,6 +1,10 @@
 package main
 
-import "parley/admin"
+import (
+	"errors"
+
+	"parley/admin"
+)
 
 type tenantShowCmd struct {
 	remote
@@ -25,6 +29,11 @@ func (cmd *tenantShowCmd) Run(c *console) error {
 		}
 		if err := c.printKeys(t.Keys); err != nil {
 			return err
+		}
+		if len(t.Revocations) > 0 {
+			if err := errors.Join(c.printLine(""), c.printRevocations(t.Revocations)); err != nil {
+				return err
+			}
 		}
 		return c.printLimits(t.Limits)
 	})

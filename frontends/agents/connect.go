@@ -8,6 +8,7 @@ import (
 
 	"parley/broker"
 	"parley/channels"
+	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/tenants"
@@ -18,6 +19,7 @@ type terms struct {
 	channel broker.Name // "" for direct messages only
 	since   channels.Since
 	quiet   bool // leave out what this agent itself sends
+	warn    bool // say so before the token expires
 
 	explicit      bool // what is delivered waits for an ACK
 	durable       broker.Token
@@ -44,6 +46,7 @@ func readTerms(q url.Values) (t terms, err error) {
 	default:
 		return t, fault.New(fault.InvalidFormat, "echo is true or false.")
 	}
+	t.warn = door.Wants(q, door.WarnExpiry)
 	return t, t.readExplicit(q)
 }
 

@@ -86,7 +86,11 @@ func (c *connection) prepare(ctx context.Context) error {
 func (c *connection) serve(socket *ws.Conn) {
 	c.socket = socket
 	defer c.close()
-	c.visitor = c.dialect.door.Admit(socket, c.grant)
+	pass := door.Pass{Grant: c.grant, Who: string(c.grant.Agent)}
+	if c.terms.warn {
+		pass.Expiring = func(at time.Time) { c.answer(expiringFrame(at)) }
+	}
+	c.visitor = c.dialect.door.Admit(socket, pass)
 	if err := c.begin(); err != nil {
 		c.dialect.log.Warn("a connection's places could not be opened", "tenant", c.grant.Tenant, "agent", c.grant.Agent, "err", err)
 		socket.Close(ws.TryLater, fault.Message(err))

@@ -82,6 +82,15 @@ func errorFrame(id string, err error) []byte {
 	}{"ERROR", fault.Message(err), fault.CodeOf(err), fault.Fix(err), id, channels.FormatTime(time.Now())})
 }
 
+// expiringFrame tells a client that asked for it when its token ends.
+func expiringFrame(at time.Time) []byte {
+	return encode(struct {
+		Type      string `json:"type"`
+		Expires   string `json:"expires"`
+		Timestamp string `json:"timestamp"`
+	}{"EXPIRING", channels.FormatTime(at), channels.FormatTime(time.Now())})
+}
+
 // gapFrame tells a client that asked for the past what of it is gone.
 func gapFrame(to channels.Address, g channels.Gap) []byte {
 	return encode(struct {

@@ -1,6 +1,8 @@
 package assistant
 
 import (
+	"time"
+
 	"parley/broker"
 	"parley/frontends/frame"
 	"parley/internal/fault"
@@ -30,6 +32,8 @@ func (c *client) Handle(text []byte) error {
 		return c.escalate(fields)
 	case typeFeedback:
 		return c.feedback(fields, text)
+	case typeAuth:
+		return c.renew(fields)
 	}
 	bot, ok := botOf(kind)
 	if !ok {
@@ -75,14 +79,14 @@ func (c *client) say(fields frame.Fields, kind, bot string) error {
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
 	if !c.socket.Follows(id) {
-		if _, _, err := c.hub.Create(ctx, c.principal, sessions.Spec{ID: id, Bot: bot}); err != nil {
+		if _, _, err := c.hub.Create(ctx, c.socket.Principal(), sessions.Spec{ID: id, Bot: bot}); err != nil {
 			return err
 		}
 	}
 	if err := c.attend(id, kind); err != nil {
 		return err
 	}
-	_, again, err := c.hub.Say(ctx, c.principal, id, u)
+	_, again, err := c.hub.Say(ctx, c.socket.Principal(), id, u)
 	if err == nil && again {
 		err = c.socket.Repeat(id, u.ID)
 	}
@@ -102,7 +106,7 @@ func (c *client) stop(fields frame.Fields) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	return c.hub.Stop(ctx, c.principal, id, request)
+	return c.hub.Stop(ctx, c.socket.Principal(), id, request)
 }
 
 func (c *client) escalate(fields frame.Fields) error {
@@ -116,7 +120,7 @@ func (c *client) escalate(fields frame.Fields) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	if err := c.hub.Escalate(ctx, c.principal, id, reason); err != nil {
+	if err := c.hub.Escalate(ctx, c.socket.Principal(), id, reason); err != nil {
 		return err
 	}
 	c.socket.Send(plainFrame(typeEscalated, id, "A human agent will contact you soon."))
@@ -134,12 +138,30 @@ func (c *client) feedback(fields frame.Fields, text []byte) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	if err := c.hub.Feedback(ctx, c.principal, id, append([]byte(nil), text...)); err != nil {
+	if err := c.hub.Feedback(ctx, c.socket.Principal(), id, append([]byte(nil), text...)); err != nil {
 		return err
 	}
 	c.socket.Send(plainFrame(typeFeedbackHas, id, "Thank you for your feedback."))
 	return nil
 }
+
+// renew puts the connection under a newer token of its user.
+func (c *client) renew(fields frame.Fields) error {
+	token, err := fields.Required("token")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.socket.Patience()
+	defer cancel()
+	g, err := c.socket.Renew(ctx, token)
+	if err == nil {
+		c.socket.Send(expiryFrame(typeAuthHas, g.Expires))
+	}
+	return err
+}
+
+// Expiring implements conversation.Client.
+func (c *client) Expiring(at time.Time) []byte { return expiryFrame(typeExpiring, at) }
 
 // Refusal implements conversation.Client: a last frame that says in words what is wrong.
 func (c *client) Refusal(text []byte, err error) []byte {

@@ -1,6 +1,9 @@
 package assistant
 
 import (
+	"time"
+
+	"parley/channels"
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
@@ -19,6 +22,9 @@ const (
 	typeEscalated   = "human-escalation-response"
 	typeFeedback    = "feedback"
 	typeFeedbackHas = "feedback-confirmation"
+	typeAuth        = "auth"
+	typeAuthHas     = "auth-confirmation"
+	typeExpiring    = "token-expiring"
 )
 
 // response is the one frame in which assistants speak.
@@ -108,4 +114,10 @@ func plainFrame(kind, conversation, message string) []byte {
 		b = rawjson.AppendString(append(b, `,"message":`...), message)
 	}
 	return append(b, '}')
+}
+
+// expiryFrame is about the time until which a token is good.
+func expiryFrame(kind string, expires time.Time) []byte {
+	b := rawjson.AppendString([]byte(`{"type":`), kind)
+	return append(rawjson.AppendString(append(b, `,"expires":`...), channels.FormatTime(expires)), '}')
 }

@@ -1,6 +1,7 @@
 package bots
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,9 @@ func (c *client) Open(s *conversation.Socket) error {
 	case c.refused != nil:
 		c.turnAway(c.refused)
 	default:
-		if err := c.enter(c.token); err != nil {
+		ctx, cancel := s.Patience()
+		defer cancel()
+		if err := c.enter(ctx, c.token); err != nil {
 			c.turnAway(err)
 		}
 	}
@@ -57,10 +60,8 @@ func (c *client) turnAway(err error) {
 	c.socket.Close(ws.PolicyViolation, fault.Message(err))
 }
 
-// enter lets in, or lets stay, the user whom a token proves.
-func (c *client) enter(token string) error {
-	ctx, cancel := c.socket.Patience()
-	defer cancel()
+// enter lets in the user whom a token proves.
+func (c *client) enter(ctx context.Context, token string) error {
 	g, err := c.dialect.tokens.Verify(ctx, token)
 	if err != nil {
 		return err
@@ -68,12 +69,8 @@ func (c *client) enter(token string) error {
 	if g.Login {
 		return fault.New(fault.AuthFailed, "A login token opens no connection.").WithFix("Exchange it for an access token first.")
 	}
-	who := sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims}
-	if before := c.socket.Principal(); c.entered.Load() && (before.Account != who.Account || before.User != who.User) {
-		return fault.New(fault.AuthFailed, "The token is for somebody else.").WithFix("Open another connection.")
-	}
 	c.entered.Store(true)
-	c.socket.Admit(g, who)
+	c.socket.Admit(g, sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims})
 	return nil
 }
 
@@ -102,20 +99,50 @@ func (c *client) Handle(text []byte) error {
 	return c.carryOut(req)
 }
 
+// authenticate lets in who has not said yet who he is, and lets others stay under a newer token.
 func (c *client) authenticate(req request) error {
-	first := !c.entered.Load()
+	ctx, cancel := c.socket.Patience()
+	defer cancel()
 	token, err := req.fields.Required("token")
-	if err == nil {
-		err = c.enter(token)
+	if c.entered.Load() {
+		return c.renew(ctx, token, err)
 	}
-	switch {
-	case err != nil && first:
+	if err == nil {
+		err = c.enter(ctx, token)
+	}
+	if err != nil {
 		c.turnAway(fault.Wrap(fault.AuthFailed, err, "%s", fault.Message(err)))
 		return nil
-	case err == nil && c.deadline != nil:
+	}
+	if c.deadline != nil {
 		c.deadline.Stop()
 	}
+	return nil
+}
+
+// renew puts the connection under a newer token of its user. The document has no answer to that: only a client that has
+// asked to be told of the end of its token is told of the new one.
+func (c *client) renew(ctx context.Context, token string, err error) error {
+	if err != nil {
+		return err
+	}
+	g, err := c.socket.Renew(ctx, token)
+	if err == nil && c.socket.Warned() {
+		c.socket.Send(expiryFrame("auth_confirmed", g.Expires))
+	}
 	return err
+}
+
+// Expiring implements conversation.Client.
+func (c *client) Expiring(at time.Time) []byte { return expiryFrame("token_expiring", at) }
+
+// expiryFrame is about the time until which a token is good.
+func expiryFrame(kind string, expires time.Time) []byte {
+	return encode(struct {
+		Type      string `json:"type"`
+		Expires   string `json:"expires"`
+		Timestamp string `json:"timestamp"`
+	}{kind, channels.FormatTime(expires), channels.FormatTime(time.Now())})
 }
 
 // Refusal implements conversation.Client.

@@ -57,6 +57,8 @@ func (c *client) Handle(text []byte) error {
 		return c.stop(fields)
 	case "feedback":
 		return c.feedback(fields, text)
+	case "auth":
+		return c.renew(fields)
 	case "ping":
 		c.socket.Send(plainFrame("pong", "", time.Now()))
 		return nil
@@ -79,7 +81,7 @@ func (c *client) chat(fields frame.Fields) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	_, _, err = c.hub.Say(ctx, c.principal, c.session, u)
+	_, _, err = c.hub.Say(ctx, c.socket.Principal(), c.session, u)
 	return err
 }
 
@@ -93,7 +95,7 @@ func (c *client) escalate(fields frame.Fields) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	if err := c.hub.Escalate(ctx, c.principal, c.session, reason); err != nil {
+	if err := c.hub.Escalate(ctx, c.socket.Principal(), c.session, reason); err != nil {
 		return err
 	}
 	c.socket.Send(plainFrame("human-escalation-response", "A human agent will contact you soon.", time.Now()))
@@ -112,7 +114,7 @@ func (c *client) stop(fields frame.Fields) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	return c.hub.Stop(ctx, c.principal, c.session, run)
+	return c.hub.Stop(ctx, c.socket.Principal(), c.session, run)
 }
 
 // feedback passes on what the user thinks of an answer, all of the frame.
@@ -122,12 +124,30 @@ func (c *client) feedback(fields frame.Fields, text []byte) error {
 	}
 	ctx, cancel := c.socket.Patience()
 	defer cancel()
-	if err := c.hub.Feedback(ctx, c.principal, c.session, append([]byte(nil), text...)); err != nil {
+	if err := c.hub.Feedback(ctx, c.socket.Principal(), c.session, append([]byte(nil), text...)); err != nil {
 		return err
 	}
 	c.socket.Send(plainFrame("feedback-confirmation", "Thank you for your feedback.", time.Now()))
 	return nil
 }
+
+// renew puts the connection under a newer token of its user.
+func (c *client) renew(fields frame.Fields) error {
+	token, err := fields.Required("token")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.socket.Patience()
+	defer cancel()
+	g, err := c.socket.Renew(ctx, token)
+	if err == nil {
+		c.socket.Send(expiryFrame("auth-confirmation", g.Expires, time.Now()))
+	}
+	return err
+}
+
+// Expiring implements conversation.Client.
+func (c *client) Expiring(at time.Time) []byte { return expiryFrame("token-expiring", at, time.Now()) }
 
 // Refusal implements conversation.Client.
 func (c *client) Refusal(text []byte, err error) []byte {

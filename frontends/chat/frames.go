@@ -37,6 +37,12 @@ func connectionFrame(session string, at time.Time) []byte {
 	return append(appendString(b[:len(b)-1], "session_id", session), '}')
 }
 
+// expiryFrame is about the time until which a token is good.
+func expiryFrame(kind string, expires, at time.Time) []byte {
+	b := plainFrame(kind, "", at)
+	return append(appendString(b[:len(b)-1], "expires", channels.FormatTime(expires)), '}')
+}
+
 // errorFrame says what went wrong: in the document's few words, and in our own. id is the client's for its message, or "".
 func errorFrame(id string, at time.Time, code fault.Code, detail, fix string) []byte {
 	b := plainFrame("error", errorText(code), at)

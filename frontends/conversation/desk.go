@@ -14,6 +14,7 @@ import (
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/sessions"
+	"parley/tenants"
 )
 
 // Limits are the terms of one connection. The zero value is ready to use.
@@ -31,7 +32,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 // Client is the dialect's side of one connection. All its methods are called by the connection's own goroutine, one at a
-// time, but Lost.
+// time, but Lost and Expiring.
 type Client interface {
 	// Open is called first, when the client sees its connection open. An error ends the connection with TryLater.
 	Open(*Socket) error
@@ -44,6 +45,10 @@ type Client interface {
 	// read, and may be nothing, cut off, or no JSON at all.
 	Refusal(text []byte, err error) []byte
 
+	// Expiring returns the dialect's frame for a client that has asked to be told before its token ends. It may be called
+	// at any time, by any goroutine.
+	Expiring(at time.Time) []byte
+
 	// Lost says that a session is not followed any more, because it was deleted or can't be read. It is called by the
 	// session's goroutine and must not wait.
 	Lost(session string, err error)
@@ -52,10 +57,17 @@ type Client interface {
 	Close()
 }
 
+// Verifier proves who somebody is. It is called by many goroutines. The tenants' registry is one.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (*tenants.Grant, error)
+	VerifyAPIKey(text string) (*tenants.Grant, error)
+}
+
 // Desk serves the sockets of all dialects of chat. Its methods may be called concurrently.
 type Desk struct {
 	door     *door.Door
 	hub      *sessions.Hub
+	tokens   Verifier
 	life     context.Context // ends when the process does
 	log      *slog.Logger
 	draining atomic.Bool
@@ -63,8 +75,8 @@ type Desk struct {
 }
 
 // New returns a Desk over these parts, which stay the caller's. life bounds what connections wait for.
-func New(life context.Context, in *door.Door, hub *sessions.Hub, log *slog.Logger) *Desk {
-	return &Desk{door: in, hub: hub, life: life, log: log, cutOff: newCutOff()}
+func New(life context.Context, in *door.Door, hub *sessions.Hub, tokens Verifier, log *slog.Logger) *Desk {
+	return &Desk{door: in, hub: hub, tokens: tokens, life: life, log: log, cutOff: newCutOff()}
 }
 
 // Drain makes the Desk refuse new connections and new frames with fault.Draining.
@@ -89,6 +101,7 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, limits Limits, clie
 	}
 	s := &Socket{
 		desk: d, client: client, limits: limits.withDefaults(), origin: uuid.NewString(), places: map[string]*place{},
+		warned: door.Wants(r.URL.Query(), door.WarnExpiry),
 	}
 	return d.door.Upgrade(w, r, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
 }

@@ -5,8 +5,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"parley/frontends/door"
+	"parley/frontends/rest"
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/sessions"
@@ -22,26 +24,58 @@ type Socket struct {
 	origin  string
 	conn    *ws.Conn
 	visitor *door.Visitor // nil until Admit
+	warned  bool          // the client wants to know before its token expires
 
 	principal sessions.Principal
+	key       bool // it came with an API key
 
 	mu     sync.Mutex
 	places map[string]*place // guarded by mu; by session
 	lost   []*place          // guarded by mu; places in sessions that are gone, still to be closed
 }
 
-// Admit lets the user in whom a grant proves, at first or again with another token of the same user. It has to be called
-// before Follow.
+// Admit lets the user in whom a grant proves. It has to be called once, before Follow.
 func (s *Socket) Admit(g *tenants.Grant, p sessions.Principal) {
-	s.principal = p
-	if s.visitor != nil {
-		s.visitor.Renew(g)
-		return
+	s.principal, s.key = p, g.APIKey != ""
+	pass := door.Pass{Grant: g, Who: p.User}
+	if s.warned {
+		pass.Expiring = func(at time.Time) { s.Send(s.client.Expiring(at)) }
 	}
-	s.visitor = s.desk.door.Admit(s.conn, g)
+	s.visitor = s.desk.door.Admit(s.conn, pass)
 }
 
-// Principal returns whom Admit has let in; the zero value before.
+// Renew lets the connection go on under another token of its user, or another API key of its tenant if it came with one.
+// Errors are those of the Verifier, and fault.AuthFailed for what is somebody else's.
+func (s *Socket) Renew(ctx context.Context, credential string) (*tenants.Grant, error) {
+	var g *tenants.Grant
+	var err error
+	if tenants.IsAPIKey(credential) {
+		g, err = s.desk.tokens.VerifyAPIKey(credential)
+	} else {
+		g, err = s.desk.tokens.Verify(ctx, credential)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case g.Login:
+		return nil, fault.New(fault.AuthFailed, "A login token opens no connection.").WithFix("Exchange it for an access token first.")
+	case g.Account != s.principal.Account || (g.APIKey != "") != s.key || !s.key && string(g.Agent) != s.principal.User:
+		return nil, fault.New(fault.AuthFailed, "The token is for somebody else.").WithFix("Open another connection.")
+	}
+	if err := rest.Need(g, tenants.ReadChats); err != nil {
+		return nil, err
+	}
+	if !s.key {
+		s.principal.Claims = g.Claims
+	}
+	s.visitor.Renew(g)
+	return g, nil
+}
+
+// Warned reports whether the client has asked to be told before its token expires.
+func (s *Socket) Warned() bool { return s.warned }
+
+// Principal returns whom Admit has let in, with the claims of the latest token; the zero value before.
 func (s *Socket) Principal() sessions.Principal { return s.principal }
 
 // Origin names this connection among all: see sessions.Utterance.

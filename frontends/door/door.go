@@ -2,6 +2,7 @@ package door
 
 import (
 	"sync"
+	"time"
 
 	"parley/frontends/ws"
 	"parley/internal/fault"
@@ -13,19 +14,20 @@ const (
 	TokenExpired ws.Code = 4001
 	Revoked      ws.Code = 4501
 	Suspended    ws.Code = 4505
+	Kicked       ws.Code = 4509
 )
 
-// Rechecker answers whether a grant still holds. It is called by many goroutines and must not wait. The tenants' registry
-// is one.
-type Rechecker interface {
+// Registry answers whether a grant still holds, and what its tenant is now. It is called by many goroutines and must not
+// wait. The tenants' registry is one.
+type Registry interface {
 	Recheck(*tenants.Grant) error
+	Get(tenants.ID) (tenants.Tenant, error)
 }
 
 // Door lets clients in and ends their connections when they may not be there any more.
 type Door struct {
-	set     *ws.Set
-	grants  Rechecker
-	origins []string
+	set      *ws.Set
+	registry Registry
 
 	mu   sync.Mutex
 	open map[tenants.ID]map[*Visitor]struct{} // guarded by mu
@@ -33,29 +35,48 @@ type Door struct {
 
 // Visitor is one connection with the grant that it goes by. Its methods are for the connection's own goroutine.
 type Visitor struct {
-	door  *Door
-	conn  *ws.Conn
+	door   *Door
+	conn   *ws.Conn
+	tenant tenants.ID
+	who    string // the agent or user
+	since  uint64 // revision of the tenant when the connection was admitted
+
+	expiring func(time.Time) // nil when the client is not to be warned
+
 	grant *tenants.Grant // guarded by door.mu
 }
 
 // New returns a Door through which connections come into set.
-func New(set *ws.Set, grants Rechecker) *Door {
-	return &Door{set: set, grants: grants, open: map[tenants.ID]map[*Visitor]struct{}{}}
+func New(set *ws.Set, registry Registry) *Door {
+	return &Door{set: set, registry: registry, open: map[tenants.ID]map[*Visitor]struct{}{}}
+}
+
+// Pass is with what a client comes in.
+type Pass struct {
+	Grant *tenants.Grant
+	Who   string // the agent or user that it goes as; with an API key another one than the grant names
+
+	// Expiring is called some time before the grant ends, from a goroutine that it must not hold up. nil when the client
+	// does not want to know.
+	Expiring func(at time.Time)
 }
 
 // Admit is called once for each connection, before it is served. The connection ends when the grant does; it may be
 // replaced by a later one of the same client. The Visitor's Leave is to be called when the connection has ended.
-func (d *Door) Admit(c *ws.Conn, g *tenants.Grant) *Visitor {
-	v := &Visitor{door: d, conn: c}
+func (d *Door) Admit(c *ws.Conn, p Pass) *Visitor {
+	v := &Visitor{door: d, conn: c, tenant: p.Grant.Tenant, who: p.Who, expiring: p.Expiring}
+	if t, err := d.registry.Get(v.tenant); err == nil { // one that is gone is found by Renew
+		v.since = t.Revision
+	}
 	d.mu.Lock()
-	all := d.open[g.Tenant]
+	all := d.open[v.tenant]
 	if all == nil {
 		all = map[*Visitor]struct{}{}
-		d.open[g.Tenant] = all
+		d.open[v.tenant] = all
 	}
 	all[v] = struct{}{}
 	d.mu.Unlock()
-	v.Renew(g)
+	v.Renew(p.Grant)
 	return v
 }
 
@@ -63,9 +84,13 @@ func (d *Door) Admit(c *ws.Conn, g *tenants.Grant) *Visitor {
 func (v *Visitor) Renew(g *tenants.Grant) {
 	v.door.mu.Lock()
 	v.grant = g
+	v.expireLocked(g)
 	v.door.mu.Unlock()
-	v.conn.ExpireAt(g.Expires, func() { v.conn.Close(TokenExpired, "the token has expired; connect with a new one") })
-	v.check() // what changed before the connection was known here
+	if t, err := v.door.registry.Get(v.tenant); err == nil { // what changed before the connection was known here
+		v.check(&t)
+	} else {
+		v.conn.Cut(Revoked, noLongerValid)
+	}
 }
 
 // Leave forgets the connection, which has ended.
@@ -73,42 +98,51 @@ func (v *Visitor) Leave() {
 	d := v.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	tenant := v.grant.Tenant
-	delete(d.open[tenant], v)
-	if len(d.open[tenant]) == 0 {
-		delete(d.open, tenant)
+	delete(d.open[v.tenant], v)
+	if len(d.open[v.tenant]) == 0 {
+		delete(d.open, v.tenant)
 	}
 }
 
-// check closes the connection if its grant has ended.
-func (v *Visitor) check() {
+const (
+	noLongerValid = "the token is no longer valid"
+	hasExpired    = "the token has expired; connect with a new one"
+)
+
+// check closes the connection if it may not go on in what its tenant has become. What is queued for it is not sent any
+// more.
+func (v *Visitor) check(t *tenants.Tenant) {
 	v.door.mu.Lock()
 	g := v.grant
 	v.door.mu.Unlock()
 	if g == nil {
 		return // being admitted, which checks it
 	}
-	err := v.door.grants.Recheck(g)
-	switch fault.CodeOf(err) {
+	if t.Kicked(v.who, v.since) {
+		v.conn.Cut(Kicked, "an administrator has closed the connection")
+		return
+	}
+	switch fault.CodeOf(v.door.registry.Recheck(g)) {
 	case "":
 	case fault.TenantSuspended:
-		v.conn.Close(Suspended, "the tenant is suspended")
+		v.conn.Cut(Suspended, "the tenant is suspended")
 	case fault.TokenExpired:
-		v.conn.Close(TokenExpired, "the token has expired; connect with a new one")
+		v.conn.Cut(TokenExpired, hasExpired)
 	default:
-		v.conn.Close(Revoked, "the token is no longer valid")
+		v.conn.Cut(Revoked, noLongerValid)
 	}
 }
 
-// Recheck looks at all connections of a tenant that has changed.
-func (d *Door) Recheck(tenant tenants.ID) {
+// Recheck looks at all connections of a tenant that has changed. Those that may not go on get nothing more once it has
+// returned.
+func (d *Door) Recheck(t *tenants.Tenant) {
 	d.mu.Lock()
-	all := make([]*Visitor, 0, len(d.open[tenant]))
-	for v := range d.open[tenant] {
+	all := make([]*Visitor, 0, len(d.open[t.ID]))
+	for v := range d.open[t.ID] {
 		all = append(all, v)
 	}
 	d.mu.Unlock()
 	for _, v := range all {
-		v.check()
+		v.check(t)
 	}
 }

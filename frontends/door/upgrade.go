@@ -10,9 +10,9 @@ import (
 )
 
 // Upgrade makes a WebSocket connection of the request and runs serve on the connection's own goroutine, as ws.Set.Accept
-// does. opts.Origins and opts.Subprotocol are the Door's affair. What can't be upgraded is a fault, and not answered yet.
+// does. opts.Subprotocol is the Door's affair. What can't be upgraded is a fault, and not answered yet.
 func (d *Door) Upgrade(w http.ResponseWriter, r *http.Request, opts ws.Options, serve func(*ws.Conn)) error {
-	opts.Origins, opts.Subprotocol = d.origins, offered(r)
+	opts.Subprotocol = offered(r)
 	return handshakeFault(d.set.Accept(w, r, opts, serve))
 }
 

@@ -98,6 +98,9 @@ func (c *client) Handle(text []byte) error {
 		}{"pong", channels.FormatTime(time.Now())})
 		return nil
 	}
+	if req.verb == "auth" {
+		return c.renew(req.token)
+	}
 	if err := rest.Need(c.grant, tenants.WriteChats); err != nil {
 		return err
 	}
@@ -116,6 +119,35 @@ func (c *client) Handle(text []byte) error {
 		c.repeat(req.said)
 	}
 	return absent(c.claim.chat, err)
+}
+
+// renew puts the connection under a newer token of its user, or another API key.
+func (c *client) renew(credential string) error {
+	ctx, cancel := c.socket.Patience()
+	defer cancel()
+	g, err := c.socket.Renew(ctx, credential)
+	if err != nil {
+		return err
+	}
+	c.grant = g
+	c.socket.Send(expiryEvent("auth_confirmed", g.Expires))
+	return nil
+}
+
+// Expiring implements conversation.Client.
+func (c *client) Expiring(at time.Time) []byte { return expiryEvent("token_expiring", at) }
+
+// expiryEvent is about the time until which a credential is good; there is none for an API key without an end.
+func expiryEvent(event string, expires time.Time) []byte {
+	e := struct {
+		Event     string `json:"event_type"`
+		Timestamp string `json:"timestamp"`
+		Expires   string `json:"expires,omitzero"`
+	}{Event: event, Timestamp: channels.FormatTime(time.Now())}
+	if !expires.IsZero() {
+		e.Expires = channels.FormatTime(expires)
+	}
+	return encode(e)
 }
 
 // repeat confirms a message that was sent before to whoever sends it again; nobody else hears of it.

@@ -9,9 +9,10 @@ import (
 // request is one frame from a client. The document has but one kind, which says something; the others are extensions that
 // name their kind in `type` or, as the frames of the server do, in `event_type`.
 type request struct {
-	verb   string // "" says something, "stop", "ping", "human-escalation"
+	verb   string // "" says something, "stop", "ping", "human-escalation", "auth"
 	said   sessions.Utterance
 	reason string
+	token  string // of an auth
 }
 
 func decode(text []byte) (request, error) {
@@ -30,6 +31,9 @@ func decode(text []byte) (request, error) {
 		if req.reason, err = fields.Optional("reason"); err == nil && req.reason == "" {
 			req.reason, err = fields.Optional("message")
 		}
+		return req, err
+	case "auth":
+		req.token, err = fields.Required("token")
 		return req, err
 	case "", "message":
 		req.verb = ""

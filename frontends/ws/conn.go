@@ -110,6 +110,15 @@ func (c *Conn) Close(code Code, reason string) {
 	c.close(&CloseError{Code: code, Reason: cleanReason(reason)}, false)
 }
 
+// Cut is Close for a peer that is to hear no more: what is queued is dropped, but for the rest of a frame that it has
+// begun to read.
+func (c *Conn) Cut(code Code, reason string) {
+	if !code.sendable() {
+		code = InternalError
+	}
+	c.close(&CloseError{Code: code, Reason: cleanReason(reason)}, true)
+}
+
 // CloseNow ends the connection without telling the peer. What is queued is lost.
 func (c *Conn) CloseNow() {
 	c.mu.Lock()
