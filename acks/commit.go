@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 // Outcome is what became of one message.
@@ -42,6 +43,7 @@ type Committer struct {
 	enough   chan struct{} // told when as many are confirmed as the round wants
 	underWay atomic.Int64  // messages that the streams have not answered yet
 	last     int           // how many the last round settled; owned by Run
+	counts   counts
 
 	mu         sync.Mutex
 	confirmed  []settled    // guarded by mu
@@ -52,12 +54,15 @@ type Committer struct {
 type settled struct {
 	receipt Receipt
 	outcome Outcome
+	meter   *tenants.Meter
+	bytes   int       // of the message
+	sent    time.Time // when it was handed over
 }
 
 // NewCommitter returns a Committer that calls sync to make everything stored so far durable. When sync fails, the
 // messages of that round are settled with fault.OutcomeUnknown.
 func NewCommitter(sync func() error) *Committer {
-	return &Committer{sync: sync, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1)}
+	return &Committer{sync: sync, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), counts: newCounts()}
 }
 
 // Run commits until ctx ends. What is confirmed by then is still committed.
@@ -145,14 +150,16 @@ func (c *Committer) commit(spare []settled) []settled {
 	c.last = len(batch)
 	var failed error
 	if stored(batch) {
-		if err := c.sync(); err != nil {
+		if err := c.timedSync(); err != nil {
 			failed = unknown(err)
 		}
 	}
+	now := time.Now()
 	for _, s := range batch {
 		if failed != nil && s.outcome.Err == nil {
 			s.outcome = Outcome{Err: failed}
 		}
+		c.counts.add(s, now)
 		s.receipt.Settle(s.outcome)
 	}
 	for i, s := range batch {

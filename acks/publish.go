@@ -13,6 +13,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 // Config tunes a Publisher. The zero value is ready to use.
@@ -20,6 +21,8 @@ type Config struct {
 	WindowBytes int64         // bytes on their way to the stream at most; a publisher waits beyond. Defaults to 8 MiB.
 	Timeout     time.Duration // how long the stream may take. Defaults to 4 s: the published clients give up after 5.
 	Resend      bool          // send again what the stream leaves unanswered: in a cluster its leader may be lost.
+
+	Meter *tenants.Meter // counts what is stored for the tenant. Nil means that nobody wants to know.
 }
 
 // slotOverhead is what one message in the window counts on top of its bytes, so that small ones are bounded in number.
@@ -31,6 +34,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 4 * time.Second
+	}
+	if c.Meter == nil {
+		c.Meter = new(tenants.Meter)
 	}
 	return c
 }
@@ -86,6 +92,7 @@ type Publisher struct {
 type slot struct {
 	receipt Receipt
 	cost    int64
+	bytes   int // of the message
 	sent    time.Time
 	again   *repeatable // nil without Config.Resend
 }
@@ -119,7 +126,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 	if err := p.window.Acquire(ctx, cost); err != nil {
 		return err
 	}
-	number, held, err := p.take(slot{receipt: r, cost: cost, sent: time.Now()}, m)
+	number, held, err := p.take(slot{receipt: r, cost: cost, bytes: len(m.Data), sent: time.Now()}, m)
 	if err != nil {
 		p.window.Release(cost)
 		return err
@@ -200,6 +207,11 @@ func (p *Publisher) release(number uint64) (slot, bool) {
 	return s, ok
 }
 
+// settledAs gives the committer what became of a slot's message.
+func (p *Publisher) settledAs(s slot, o Outcome) settled {
+	return settled{s.receipt, o, p.cfg.Meter, s.bytes, s.sent}
+}
+
 // answers takes what the streams say of a publisher's messages, and has the committer act on all that came together.
 type answers struct {
 	publisher *Publisher
@@ -217,7 +229,7 @@ func (a *answers) Take(m *broker.Arrival) {
 		return
 	}
 	if s, ok := p.release(number); ok {
-		a.settled = append(a.settled, settled{s.receipt, o})
+		a.settled = append(a.settled, p.settledAs(s, o))
 	}
 }
 
@@ -247,7 +259,7 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 	p.mu.Unlock()
 	for _, number := range late {
 		if s, ok := p.release(number); ok {
-			p.committer.confirm(settled{s.receipt, Outcome{Err: s.givenUp(cause)}})
+			p.committer.confirm(p.settledAs(s, Outcome{Err: s.givenUp(cause)}))
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -310,22 +311,22 @@ func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		c.confirm(settled{got, Outcome{Seq: 1}})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 1}, meter: new(tenants.Meter)})
 		expect("a message alone", 1, 1)
 		c.underWay.Store(4)
-		c.confirm(settled{got, Outcome{Seq: 2}})
-		c.confirm(settled{got, Outcome{Seq: 3}})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 2}, meter: new(tenants.Meter)})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 3}, meter: new(tenants.Meter)})
 		expect("two of five", 1, 1)
-		c.confirm(settled{got, Outcome{Seq: 4}})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 4}, meter: new(tenants.Meter)})
 		expect("three of five", 4, 2)
 		c.underWay.Store(0)
-		c.confirm(settled{got, Outcome{Seq: 5}})
-		c.confirm(settled{got, Outcome{Seq: 6}})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 5}, meter: new(tenants.Meter)})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 6}, meter: new(tenants.Meter)})
 		expect("two, behind a round of three", 4, 2)
 		<-time.After(maxGather) // on the bubble's clock
 		expect("two, for as long as a round waits", 6, 3)
-		c.confirm(settled{got, Outcome{Seq: 7}})
-		c.confirm(settled{got, Outcome{Seq: 8}})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 7}, meter: new(tenants.Meter)})
+		c.confirm(settled{receipt: got, outcome: Outcome{Seq: 8}, meter: new(tenants.Meter)})
 		expect("as many as the round before", 8, 4)
 	})
 }

@@ -137,7 +137,7 @@ func (p *Publisher) repeat(all []pending, now time.Time) {
 func (p *Publisher) settle(numbers []uint64, err error) {
 	for _, number := range numbers {
 		if s, ok := p.release(number); ok {
-			p.committer.confirm(settled{s.receipt, Outcome{Err: err}})
+			p.committer.confirm(p.settledAs(s, Outcome{Err: err}))
 		}
 	}
 }

@@ -21,27 +21,35 @@ const (
 
 const minKeyChars = 32
 
+// metricsKeyFile holds what opens the metrics and nothing else; 0600.
+const metricsKeyFile = "metrics.key"
+
 // EnsureKey returns the admin key of a data directory, making it when there is none.
-func EnsureKey(dataDir string) (string, error) {
-	key, err := ReadKey(filepath.Join(dataDir, keyFile))
+func EnsureKey(dataDir string) (string, error) { return ensureKey(dataDir, keyFile) }
+
+// EnsureMetricsKey returns the metrics key of a data directory, making it when there is none.
+func EnsureMetricsKey(dataDir string) (string, error) { return ensureKey(dataDir, metricsKeyFile) }
+
+func ensureKey(dataDir, name string) (string, error) {
+	key, err := ReadKey(filepath.Join(dataDir, name))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret) // never fails, see crypto/rand
 	key = base64.RawURLEncoding.EncodeToString(secret)
-	return key, replaceFile(dataDir, keyFile, key)
+	return key, replaceFile(dataDir, name, key)
 }
 
-// ReadKey reads an admin key from a file. The error wraps fs.ErrNotExist when there is none.
+// ReadKey reads an admin key, or a metrics key, from a file. The error wraps fs.ErrNotExist when there is none.
 func ReadKey(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return "", fault.Wrap(fault.Usage, err, "The admin key can't be read: %s.", err)
+		return "", fault.Wrap(fault.Usage, err, "The key can't be read: %s.", err)
 	}
 	key := strings.TrimSpace(string(b))
 	if !ValidKey(key) {
-		return "", fault.New(fault.Usage, "The file %s holds no admin key.", path).
+		return "", fault.New(fault.Usage, "The file %s holds no key.", path).
 			WithFix("If it is a server's own, stop the server and remove the file: the next start makes a new one.")
 	}
 	return key, nil

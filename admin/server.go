@@ -1,9 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"net"
@@ -31,26 +31,31 @@ const (
 	drainWithin    = 10 * time.Second
 )
 
-// Config says what a Server tells of the process that it is part of. All fields are required.
+// Config says what a Server tells of the process that it is part of. The fields up to Ready are required.
 type Config struct {
 	Key     string       // the admin key
 	Node    string       // name of this node, for the audit log
 	Journal Journal      // where the audit log is
 	Info    func() Info  // what runs, and where; the process is added
 	Ready   func() error // nil while clients, services and admins can be served
+
+	MetricsKey    string       // opens the metrics and nothing else. Empty means that there is none.
+	Metrics       http.Handler // what concerns the whole broker. Nil means that it is not shown.
+	TenantMetrics http.Handler // what is counted for each tenant. Nil means that it is not shown.
 }
 
 // Server is the admin API. Serve runs it; it is also an http.Handler.
 type Server struct {
-	cfg      Config
-	keySum   [sha256.Size]byte
-	registry *tenants.Registry
-	engine   *broker.Engine
-	hub      *channels.Hub
-	talks    *sessions.Hub
-	log      *slog.Logger
-	routes   http.Handler
-	draining chan struct{} // closed when Serve begins to end
+	cfg        Config
+	keySum     [sha256.Size]byte
+	metricsSum [sha256.Size]byte // of the admin key where there is no metrics key
+	registry   *tenants.Registry
+	engine     *broker.Engine
+	hub        *channels.Hub
+	talks      *sessions.Hub
+	log        *slog.Logger
+	routes     http.Handler
+	draining   chan struct{} // closed when Serve begins to end
 }
 
 // New returns the admin API over these parts, which stay the caller's.
@@ -62,7 +67,7 @@ func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *cha
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), registry: registry, engine: engine, hub: hub, talks: talks,
+		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), metricsSum: sha256.Sum256([]byte(cmp.Or(cfg.MetricsKey, cfg.Key))), registry: registry, engine: engine, hub: hub, talks: talks,
 		log: log, draining: make(chan struct{}),
 	}
 	s.routes = s.mux()
@@ -114,6 +119,7 @@ func (s *Server) mux() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
+	s.observation(mux)
 	for _, r := range s.table() {
 		mux.Handle(r.method+" "+prefix+r.path, s.guard(r))
 	}
@@ -153,19 +159,27 @@ func (s *Server) guard(rt route) http.Handler {
 }
 
 func (s *Server) admit(r *http.Request) (caller, error) {
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		return caller{}, fault.New(fault.PermissionDenied, "The admin API is not for browsers.")
-	}
 	const fix = "The key is in the file admin.key of the server's data directory; send it as Authorization: Bearer KEY."
-	scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return caller{}, fault.New(fault.AuthRequired, "The admin key is missing.").WithFix(fix)
+	key, err := bearer(r, fix)
+	if err != nil {
+		return caller{}, err
 	}
-	// Sums of equal length, so that the comparison tells nothing about the key, not even how long it is.
-	if sum := sha256.Sum256([]byte(strings.TrimSpace(key))); subtle.ConstantTimeCompare(sum[:], s.keySum[:]) != 1 {
+	if !is(key, s.keySum) {
 		return caller{}, fault.New(fault.AuthFailed, "The admin key is wrong.").WithFix(fix)
 	}
 	return caller{key: rootKey, person: personOf(r)}, nil
+}
+
+// bearer returns the key that a request brings.
+func bearer(r *http.Request, fix string) (string, error) {
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		return "", fault.New(fault.PermissionDenied, "The admin API is not for browsers.")
+	}
+	scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return "", fault.New(fault.AuthRequired, "The admin key is missing.").WithFix("%s", fix)
+	}
+	return strings.TrimSpace(key), nil
 }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {

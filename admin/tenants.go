@@ -117,3 +117,49 @@ func (s *Server) switchTenant(w http.ResponseWriter, r *http.Request, do func(co
 	s.reply(w, http.StatusOK, t)
 	return nil
 }
+
+func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, Keys{t.Keys})
+	return nil
+}
+
+func (s *Server) addKey(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	body, err := read[NewKey](w, r)
+	if err != nil {
+		return err
+	}
+	spec := tenants.KeySpec{
+		Kid: body.Kid, Alg: body.Alg, Secret: body.Secret, JWKSURL: body.JWKSURL,
+		Issuer: body.Issuer, Audience: body.Audience, NotAfter: body.NotAfter,
+	}
+	if body.PublicKey != "" {
+		spec.PublicKey = []byte(body.PublicKey)
+	}
+	key, added, err := s.registry.AddKey(r.Context(), t.ID, spec)
+	if err != nil {
+		return err
+	}
+	s.replyMade(w, added, key)
+	return nil
+}
+
+func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request) error {
+	t, err := s.tenant(r)
+	if err != nil {
+		return err
+	}
+	key, err := s.registry.RevokeKey(r.Context(), t.ID, r.PathValue("kid"))
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, key)
+	return nil
+}

@@ -28,7 +28,9 @@ type Config struct {
 	Linger       time.Duration // how long a topic or tenant that nobody uses stays ready. Defaults to 60 s.
 	Shards       int           // goroutines that fan out. Defaults to the number of CPUs.
 	Readers      int64         // replays that read from the store at the same time. Defaults to 64.
-	Publish      acks.Config   // Resend is set where it is needed
+	Publish      acks.Config   // Resend is set where it is needed, Meter for each tenant
+
+	Meters *tenants.Meters // counts what tenants store. Nil means that nobody wants to know.
 }
 
 func (c Config) withDefaults() Config {
@@ -55,6 +57,7 @@ type Hub struct {
 	life    context.Context
 	end     context.CancelFunc
 	looks   looks
+	counts  counts
 
 	mu     sync.Mutex
 	spaces map[tenants.ID]*Space // guarded by mu

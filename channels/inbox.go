@@ -7,9 +7,9 @@ import (
 	"parley/broker"
 )
 
-// meter is what a Sink can have: how many bytes it was given and how many of them its socket has taken, so that a
+// odometer is what a Sink can have: how many bytes it was given and how many of them its socket has taken, so that a
 // direct message counts as delivered only when it is out of this process.
-type meter interface {
+type odometer interface {
 	Queued() uint64
 	Flushed() uint64
 }
@@ -85,7 +85,7 @@ func (i *inbox) left() {
 
 // mark notes what the sink was just given. On the shard, or in the replay.
 func (s *Subscription) mark() {
-	m, ok := s.sink.(meter)
+	m, ok := s.sink.(odometer)
 	if !ok {
 		return
 	}
@@ -99,7 +99,7 @@ func (s *Subscription) mark() {
 
 // taken moves the inbox on to what the socket of s has taken. On the shard.
 func (t *topic) taken(s *Subscription) {
-	m, ok := s.sink.(meter)
+	m, ok := s.sink.(odometer)
 	if !ok || len(s.marks) == 0 {
 		return
 	}

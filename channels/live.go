@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"parley/broker"
+	"parley/internal/meter"
 )
 
 const (
@@ -17,7 +18,8 @@ const (
 
 // intake is where the links leave live copies for a shard. It is a broker.Taker.
 type intake struct {
-	ready chan struct{} // told when something has come
+	ready   chan struct{} // told when something has come
+	dropped *meter.Counter
 
 	mu    sync.Mutex
 	here  liveCopies // guarded by mu
@@ -37,7 +39,9 @@ type liveCopy struct {
 	subject, header, data int // how many bytes they have
 }
 
-func newIntake() *intake { return &intake{ready: make(chan struct{}, 1)} }
+func newIntake(dropped *meter.Counter) *intake {
+	return &intake{ready: make(chan struct{}, 1), dropped: dropped}
+}
 
 // Take implements broker.Taker.
 func (in *intake) Take(m *broker.Arrival) {
@@ -46,6 +50,7 @@ func (in *intake) Take(m *broker.Arrival) {
 	h := &in.here
 	if len(h.list) == liveQueue || len(h.text)+len(m.Header)+len(m.Data) > liveBytes {
 		h.missed = true
+		in.dropped.Inc()
 		return
 	}
 	h.list = append(h.list, liveCopy{m.Sub, len(m.Subject), len(m.Header), len(m.Data)})

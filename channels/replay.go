@@ -49,11 +49,14 @@ func (s *Subscription) tellGap() error {
 	if err != nil {
 		return err
 	}
+	came := fromStore
 	if gap, ok := s.next.gap(first, last); ok {
+		came = withGap
 		s.sink.Gap(s.topic.addr, gap)
 		s.next.Seq = min(gap.To, last)
 	}
 	s.next.Set = false
+	s.topic.space.hub.counts.resumes.Inc(came)
 	return nil
 }
 
@@ -66,7 +69,7 @@ func (s *Subscription) replayPiece() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.deliver(t.frames(msgs))
+	t.space.hub.counts.delivered.Add(uint64(s.deliver(t.frames(msgs))))
 	if s.dead {
 		return false, nil
 	}

@@ -34,7 +34,7 @@ type shard struct {
 
 func newShard(h *Hub) *shard {
 	return &shard{
-		hub: h, live: newIntake(), commands: make(chan func(), commandQueue),
+		hub: h, live: newIntake(&h.counts.dropped), commands: make(chan func(), commandQueue),
 		done: make(chan struct{}), topics: map[*broker.LinkSub]*topic{},
 		inboxes: map[*broker.LinkSub]map[string]*topic{}, marked: map[*topic]struct{}{},
 	}

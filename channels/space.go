@@ -69,7 +69,9 @@ func (s *Space) open(ctx context.Context) (err error) {
 	if err := s.openStreams(ctx); err != nil {
 		return err
 	}
-	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, s.hub.cfg.Publish); err != nil {
+	cfg := s.hub.cfg.Publish
+	cfg.Meter = s.hub.cfg.Meters.Of(s.account)
+	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, cfg); err != nil {
 		return errors.Join(err, s.roster.watch.Stop())
 	}
 	if err = s.listen(ctx); err != nil {
@@ -278,6 +280,7 @@ func (s *Space) Publish(ctx context.Context, m Message, r acks.Receipt) error {
 		return err
 	}
 	if err := s.hub.engine.Check(); err != nil {
+		s.hub.committer.Refused(err)
 		return err
 	}
 	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode()}, r)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"parley/internal/meter"
 )
 
 const (
@@ -19,20 +21,23 @@ type spread struct {
 	members []*Subscription
 	batch   []byte
 	entries []entry
-	next    atomic.Int64 // the first member that nobody has taken on
+	served  *meter.Counter // what was delivered
+	next    atomic.Int64   // the first member that nobody has taken on
 	helping sync.WaitGroup
 }
 
 // deliver sends a batch to members. Hands that have nothing to do help. On the shard.
 func (s *shard) deliver(members []*Subscription, batch []byte, entries []entry) {
 	if len(members) < spreadFrom {
+		n := 0
 		for _, m := range members {
-			m.deliver(batch, entries)
+			n += m.deliver(batch, entries)
 		}
+		s.hub.counts.delivered.Add(uint64(n))
 		return
 	}
 	all := &s.spread
-	all.members, all.batch, all.entries = members, batch, entries
+	all.members, all.batch, all.entries, all.served = members, batch, entries, &s.hub.counts.delivered
 	all.next.Store(0)
 	for range s.hub.cfg.Shards - 1 {
 		all.helping.Add(1)
@@ -49,6 +54,8 @@ func (s *shard) deliver(members []*Subscription, batch []byte, entries []entry) 
 
 // work serves members until none is left.
 func (all *spread) work() {
+	n := 0
+	defer func() { all.served.Add(uint64(n)) }()
 	for {
 		end := int(all.next.Add(spreadStep))
 		start := end - spreadStep
@@ -56,7 +63,7 @@ func (all *spread) work() {
 			return
 		}
 		for _, m := range all.members[start:min(end, len(all.members))] {
-			m.deliver(all.batch, all.entries)
+			n += m.deliver(all.batch, all.entries)
 		}
 	}
 }

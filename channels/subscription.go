@@ -91,7 +91,10 @@ func (s *Subscription) admit() {
 	}
 	t.shard.flush() // the ring holds only what has been sent
 	if rest, ok := s.fromMemory(); ok {
-		s.deliver(join(rest), rest)
+		if s.next.Set {
+			t.space.hub.counts.resumes.Inc(fromMemory)
+		}
+		t.space.hub.counts.delivered.Add(uint64(s.deliver(join(rest), rest)))
 		t.members = append(t.members, s)
 		if len(s.marks) > 0 {
 			t.shard.marked[t] = struct{}{}
@@ -139,36 +142,38 @@ func join(entries []entry) []byte {
 	return bytes.Join(frames, nil)
 }
 
-// deliver sends a batch that consists of the entries. On the shard, or in the replay.
-func (s *Subscription) deliver(batch []byte, entries []entry) {
+// deliver sends a batch that consists of the entries, and returns how many messages it has handed over. On the shard, or
+// in the replay.
+func (s *Subscription) deliver(batch []byte, entries []entry) (n int) {
 	for len(entries) > 0 && entries[0].seq <= s.next.Seq { // a replay can be ahead of its topic
 		batch, entries = batch[len(entries[0].frame):], entries[1:]
 	}
 	if s.dead || len(entries) == 0 {
-		return
+		return 0
 	}
 	s.next = Since{Seq: entries[len(entries)-1].seq}
+	n = len(entries)
 	if s.opts.Quiet {
-		if batch = s.others(entries); batch == nil {
-			return
+		if batch, n = s.others(entries); n == 0 {
+			return 0
 		}
 	}
 	if err := s.sink.Send(batch); err != nil {
 		s.dead = true
-		return
+		return 0
 	}
 	if s.topic.addr.Agent != "" {
 		s.mark()
 	}
+	return n
 }
 
-// others joins the entries that somebody else has sent.
-func (s *Subscription) others(entries []entry) []byte {
-	var b []byte
+// others joins the entries that somebody else has sent, and returns how many they are.
+func (s *Subscription) others(entries []entry) (b []byte, n int) {
 	for _, e := range entries {
 		if e.sender != s.opts.Agent {
-			b = append(b, e.frame...)
+			b, n = append(b, e.frame...), n+1
 		}
 	}
-	return b
+	return b, n
 }

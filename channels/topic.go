@@ -201,6 +201,7 @@ func (t *topic) recheck() {
 // repair reads what lies between last and what was heard of, and sends it on. On the shard; the reading is not.
 func (t *topic) repair() {
 	t.repairing = true
+	t.space.hub.counts.repairs.Inc()
 	t.space.hub.task(func() {
 		for {
 			heard, msgs, more, err := t.missing()

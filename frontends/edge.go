@@ -21,6 +21,8 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/tenantchat"
 	"parley/frontends/ws"
+	"parley/internal/fault"
+	"parley/internal/meter"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -40,9 +42,10 @@ type Config struct {
 	Assistant    assistant.Config
 	TenantChat   tenantchat.Config
 	Bots         bots.Config
-	ChatPage     bool          // serve the chat page at /
-	MeetPage     bool          // serve the page for calls at /meet
-	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
+	ChatPage     bool            // serve the chat page at /
+	MeetPage     bool            // serve the page for calls at /meet
+	Meters       *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
+	DrainTimeout time.Duration   // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
 }
 
 // Edge is one node's side towards its clients.
@@ -62,6 +65,8 @@ type Edge struct {
 	tenantchat *tenantchat.Dialect
 	bots       *bots.Dialect
 	end        context.CancelFunc // of what connections wait for
+
+	refused meter.Counters[fault.Code] // requests that were no handshakes
 }
 
 // New returns an Edge over these parts, which stay the caller's. It serves nobody before Serve.
@@ -69,7 +74,7 @@ func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessi
 	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 10*time.Second)
 	life, end := context.WithCancel(context.Background())
 	e := &Edge{cfg: cfg, registry: registry, hub: hub, talks: talks, log: log, set: ws.NewSet(cfg.Sockets), end: end}
-	e.door = door.New(e.set, registry)
+	e.door = door.New(e.set, registry, dialects(), cfg.Meters, log)
 	e.agents = agents.New(life, hub, e.door, registry, log)
 	e.desk = conversation.New(life, e.door, talks, registry, log)
 	e.chat = chat.New(e.desk)

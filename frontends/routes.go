@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"parley/frontends/bots"
+	"parley/frontends/door"
 	"parley/frontends/page"
 	"parley/frontends/rest"
 	"parley/internal/fault"
@@ -46,7 +47,7 @@ func (e *Edge) routes() http.Handler {
 		mux.Handle("GET /meet", page.Meet())
 	}
 	mux.HandleFunc("/", e.nothing)
-	return mux
+	return identified(mux)
 }
 
 // tenantChatRoutes serve back ends that embed chat, whose API key names their tenant.
@@ -223,8 +224,9 @@ func (e *Edge) refuseAsBots(w http.ResponseWriter, r *http.Request, err error) {
 // note sets the headers that belong to a refusal, and logs what nobody has foreseen.
 func (e *Edge) note(h http.Header, r *http.Request, err error) {
 	code := fault.CodeOf(err)
+	e.countRefusal(r, code)
 	if code == fault.Internal {
-		e.log.Error("a request could not be carried out", "method", r.Method, "path", r.URL.Path, "err", err)
+		e.log.Error("a request could not be carried out", "request", h.Get(door.RequestID), "method", r.Method, "path", r.URL.Path, "err", err)
 	}
 	switch fault.HTTPStatus(code) {
 	case http.StatusUnauthorized:

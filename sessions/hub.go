@@ -10,6 +10,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 // Config tunes a Hub. The zero value is ready to use.
@@ -18,6 +19,8 @@ type Config struct {
 	WorkerSilence time.Duration // how long a worker that has taken one may be silent. Defaults to 10 s.
 	AnswerLimit   time.Duration // how long one answer may take. Defaults to 15 minutes.
 	Linger        time.Duration // how long a session that nothing happens in stays ready. Defaults to 30 s.
+
+	Meters *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
 }
 
 func (c Config) withDefaults() Config {
@@ -42,11 +45,12 @@ type Hub struct {
 	spaces map[broker.AccountID]*space // guarded by mu
 	closed bool                        // guarded by mu
 	jobs   sync.WaitGroup              // spaces that are opened for services
+	counts counts
 }
 
 // NewHub returns a Hub that stores through committer. It is ready at once.
 func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *slog.Logger) (*Hub, error) {
-	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, spaces: map[broker.AccountID]*space{}}
+	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, spaces: map[broker.AccountID]*space{}, counts: newCounts()}
 	h.life, h.end = context.WithCancel(context.Background())
 	engine.OnNodeLost(func(broker.Token) { h.recheck() })
 	return h, engine.OnService(h.welcome)

@@ -121,7 +121,11 @@ func (w *writer) end(status Status, e *Event, drop int) error {
 		state.Pending = nil
 	}
 	w.attempt = nil
-	return w.append(e, state)
+	if err := w.append(e, state); err != nil {
+		return err
+	}
+	w.countEnd(e)
+	return nil
 }
 
 // escalate puts the session among those that wait for a human.
@@ -134,6 +138,7 @@ func (w *writer) escalate(c *command) error {
 	if err := w.append(&Event{Kind: Escalated, From: c.By.User, Role: User, Text: c.Text}, state); err != nil {
 		return err
 	}
+	w.space.hub.counts.handoffs.Inc(handoffAsked)
 	return w.enqueue()
 }
 
@@ -175,7 +180,9 @@ func (w *writer) claim(c *command) error {
 	if err := w.append(&Event{Kind: Claimed, From: c.By.User, Role: Operator}, state); err != nil {
 		return err
 	}
+	w.space.hub.counts.handoffs.Inc(handoffClaimed)
 	if waited {
+		w.countWait()
 		w.dequeue()
 	}
 	return nil
@@ -205,6 +212,7 @@ func (w *writer) release(c *command) error {
 	if err := w.append(&Event{Kind: Released, From: c.By.User, Role: Operator}, state); err != nil {
 		return err
 	}
+	w.space.hub.counts.handoffs.Inc(handoffReleased)
 	if waited {
 		w.dequeue()
 	}

@@ -236,6 +236,7 @@ func (w *writer) record(all []*output) (err error) {
 			return w.broken
 		}
 		if e.Text != "" {
+			w.countFirst(a.heard)
 			err = w.append(e, nil)
 		}
 	case "tool_call", "tool_result":

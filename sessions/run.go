@@ -95,6 +95,7 @@ func (w *writer) supervise() {
 		w.fail(fault.WorkerFailed, "The answer took too long.")
 	case a.worker != "" && at.Sub(a.heard) >= cfg.WorkerSilence:
 		w.space.hub.log.Warn("a worker is silent, another one is asked", "session", w.id, "run", a.run, "worker", a.worker, "attempt", a.number)
+		w.space.hub.counts.lost.Inc()
 		w.again()
 	}
 }
@@ -119,6 +120,9 @@ func (w *writer) fail(code fault.Code, text string) {
 func (w *writer) dispatch(number int) {
 	s, run := w.space, w.fold.state.Pending[0].Run
 	w.attempt = &attempt{run: run, number: number, since: time.Now()}
+	if number == 1 {
+		w.asked = w.attempt.since
+	}
 	ctx, cancel := context.WithTimeout(s.life, openWithin)
 	defer cancel()
 	queue := w.info.queue()

@@ -14,12 +14,14 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/tenants"
 )
 
 // space is one tenant's part of a Hub: its connection, and the sessions that are used here.
 type space struct {
 	hub     *Hub
 	account broker.AccountID
+	meter   *tenants.Meter
 	ready   chan struct{} // closed when open has ended; the fields below are set before
 	err     error
 	conn    *broker.Conn
@@ -46,7 +48,7 @@ const gateways = "gateways"
 
 func newSpace(h *Hub, account broker.AccountID) *space {
 	s := &space{
-		hub: h, account: account, ready: make(chan struct{}),
+		hub: h, account: account, meter: h.cfg.Meters.Of(account), ready: make(chan struct{}),
 		watches: map[broker.Token]*watch{}, writers: map[broker.Token]*writer{}, remote: map[broker.Token]time.Time{},
 		serving: make(chan struct{}, maxServing),
 	}
@@ -76,7 +78,7 @@ func (s *space) open(ctx context.Context) (err error) {
 	if s.records, err = s.conn.Bucket(ctx, broker.SessionsBucket); err != nil {
 		return err
 	}
-	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, acks.Config{Resend: s.hub.engine.Clustered()}); err != nil {
+	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, acks.Config{Resend: s.hub.engine.Clustered(), Meter: s.meter}); err != nil {
 		return err
 	}
 	// Last, because workers that answer something already do not wait.

@@ -36,8 +36,10 @@ type writer struct {
 	recent   []Line // what was said lately, for workers; nil until it is needed
 	attempt  *attempt
 	ended    ending
-	laidOut  int  // how large the running answer is in the log
-	settled  bool // something was appended, so that the fold is known to be all of the log
+	laidOut  int       // how large the running answer is in the log
+	settled  bool      // something was appended, so that the fold is known to be all of the log
+	asked    time.Time // when the message whose turn it is was first given to workers, as far as this writer knows
+	running  bool      // counted as a run
 	gateway  []*nats.Subscription
 	broken   error // why it can't go on
 	deadline *time.Timer
@@ -109,6 +111,7 @@ func (w *writer) run() {
 		err = errMoved
 	}
 	w.leave()
+	w.countRunning(false)
 	for _, sub := range w.gateway {
 		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
 	}
@@ -181,6 +184,7 @@ func (w *writer) loop() error {
 	defer w.deadline.Stop()
 	for w.broken == nil {
 		wait := w.advance()
+		w.countRunning(w.attempt != nil)
 		if w.broken != nil {
 			break
 		}

@@ -176,7 +176,8 @@ func (r *Registry) RevokeKey(ctx context.Context, id ID, kid string) (Key, error
 			}
 			changed := k.Revoked.IsZero()
 			if changed {
-				k.revoke(r.cfg.Now())
+				k.Revoked = r.cfg.Now().UTC().Truncate(time.Millisecond)
+				k.material, k.CanSign = nil, false
 			}
 			revoked = *k
 			return changed, nil

@@ -17,6 +17,7 @@ import (
 	"parley/frontends"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/meter"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -32,6 +33,7 @@ type nodeConfig struct {
 	AdminListen string
 
 	AuditRetention time.Duration
+	NamedTenants   int // that the metrics name; the others are one
 }
 
 // node is all of a running broker.
@@ -45,6 +47,9 @@ type node struct {
 	registry *tenants.Registry
 	hub      *channels.Hub
 	talks    *sessions.Hub
+	edge     *frontends.Edge
+	meters   *tenants.Meters
+	sources  []meter.Source // what the metrics are made of
 
 	advertised bool // admin.Advertise was called, at least
 	stages     stages
@@ -53,7 +58,7 @@ type node struct {
 
 // openNode starts a node. When it returns nil the node serves; the caller ends it with close.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log, failed: make(chan error, 1)}
+	n := &node{cfg: cfg, log: log, failed: make(chan error, 1), meters: &tenants.Meters{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
@@ -72,12 +77,14 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	n.stages.start(n.registry.Run, n.ended)
-	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText}, n.engine, committer, log)
+	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Meters: n.meters}, n.engine, committer, log)
 	n.stages.start(n.hub.Run, n.ended)
+	cfg.Sessions.Meters = n.meters
 	if n.talks, err = sessions.NewHub(cfg.Sessions, n.engine, committer, log); err != nil {
 		return nil, err
 	}
 	n.stages.start(n.talks.Run, n.ended)
+	n.sources = append(n.sources, n.engine, committer, n.hub, n.talks)
 	return n, n.openEdges(ctx)
 }
 
@@ -121,11 +128,17 @@ func (n *node) openEdges(ctx context.Context) error {
 		return err
 	}
 	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready}
+	n.cfg.Edge.Meters = n.meters
+	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.log)
+	n.sources = append(n.sources, n.edge)
+	if about, err = n.observed(about); err != nil {
+		return err
+	}
 	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.log)
 	if err != nil {
 		return err
 	}
-	edge, admins, clients := frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.log), n.admins, n.clients
+	edge, admins, clients := n.edge, n.admins, n.clients
 	n.admins, n.clients = nil, nil // the stages close them from now on
 	n.stages.start(func(ctx context.Context) error { return edge.Serve(ctx, clients...) }, n.ended)
 	n.stages.start(func(ctx context.Context) error { return api.Serve(ctx, admins) }, n.ended)

@@ -44,6 +44,8 @@ type settings struct {
 	LogLevel  string `setting:"" enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
 	LogFormat string `setting:"" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
 
+	MetricsTenants int `setting:"" default:"1000" help:"How many tenants the metrics name, the oldest; the others are one. Defaults to 1000."`
+
 	Retention    time.Duration `setting:"" default:"168h" help:"How long messages are kept. Defaults to 168h."`
 	DedupeWindow time.Duration `setting:"" default:"2m" help:"How long a message id is remembered, so that a repetition is stored once. Defaults to 2m."`
 	MinFree      uint64        `setting:"" default:"67108864" placeholder:"BYTES" help:"Free bytes on the disk under which nothing more is stored. Defaults to 67108864."`
@@ -154,6 +156,7 @@ func (s settings) node() nodeConfig {
 		AdminListen: s.AdminListen,
 
 		AuditRetention: s.AuditRetention,
+		NamedTenants:   s.MetricsTenants,
 	}
 }
 

@@ -66,7 +66,7 @@ func (d *Dialect) AccessToken(w http.ResponseWriter, r *http.Request, login *ten
 // Connect serves /websocket/ws. What the user's other conversations are answering while nobody looks is told to whoever
 // connects; conversation_id in the query names conversations to follow at once.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
-	return d.desk.Serve(w, r, conversation.Limits{}, &client{
+	return d.desk.Serve(w, r, "assistant", conversation.Limits{}, &client{
 		dialect:   d,
 		hub:       d.desk.Hub(),
 		grant:     g,

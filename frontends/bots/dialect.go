@@ -39,5 +39,5 @@ func New(cfg Config, desk *conversation.Desk, tokens Verifier) *Dialect {
 // on the open connection, and who may not come in learns so there. It returns a fault for what is no WebSocket.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, token string, refused error) error {
 	limits := conversation.Limits{FramesPerSecond: d.cfg.FramesPerSecond}
-	return d.desk.Serve(w, r, limits, &client{dialect: d, token: token, refused: refused})
+	return d.desk.Serve(w, r, "bots", limits, &client{dialect: d, token: token, refused: refused})
 }

@@ -29,7 +29,7 @@ func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, g *tenants.Gra
 	if err != nil {
 		return err
 	}
-	return d.desk.Serve(w, r, conversation.Limits{}, &client{hub: d.desk.Hub(), grant: g, principal: p, session: session})
+	return d.desk.Serve(w, r, "chat", conversation.Limits{}, &client{hub: d.desk.Hub(), grant: g, principal: p, session: session})
 }
 
 // session returns the id of the session that is meant, which exists.

@@ -94,8 +94,9 @@ func (d *Desk) Patience() (context.Context, context.CancelFunc) {
 }
 
 // Serve makes a WebSocket connection of the request and serves it until it ends; it returns meanwhile, and keeps neither w
-// nor r. A request that can't be upgraded is a fault, not answered yet, and the Client is not called.
-func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, limits Limits, client Client) error {
+// nor r. dialect is how it is counted. A request that can't be upgraded is a fault, not answered yet, and the Client is not
+// called.
+func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, dialect string, limits Limits, client Client) error {
 	if d.draining.Load() {
 		return errDraining
 	}
@@ -103,7 +104,7 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, limits Limits, clie
 		desk: d, client: client, limits: limits.withDefaults(), origin: uuid.NewString(), places: map[string]*place{},
 		warned: door.Wants(r.URL.Query(), door.WarnExpiry),
 	}
-	return d.door.Upgrade(w, r, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
+	return d.door.Upgrade(w, r, dialect, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
 }
 
 var errDraining = fault.New(fault.Draining, "The broker is shutting down; nothing was done.")

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type Registry interface {
 type Door struct {
 	set      *ws.Set
 	registry Registry
+	books    *books
 
 	mu   sync.Mutex
 	open map[tenants.ID]map[*Visitor]struct{} // guarded by mu
@@ -46,9 +48,10 @@ type Visitor struct {
 	grant *tenants.Grant // guarded by door.mu
 }
 
-// New returns a Door through which connections come into set.
-func New(set *ws.Set, registry Registry) *Door {
-	return &Door{set: set, registry: registry, open: map[tenants.ID]map[*Visitor]struct{}{}}
+// New returns a Door through which connections of these dialects come into set. What tenants use is counted in meters; each
+// connection has a line in log when it ends.
+func New(set *ws.Set, registry Registry, dialects []string, meters *tenants.Meters, log *slog.Logger) *Door {
+	return &Door{set: set, registry: registry, books: newBooks(dialects, meters, log), open: map[tenants.ID]map[*Visitor]struct{}{}}
 }
 
 // Pass is with what a client comes in.
@@ -64,6 +67,7 @@ type Pass struct {
 // Admit is called once for each connection, before it is served. The connection ends when the grant does; it may be
 // replaced by a later one of the same client. The Visitor's Leave is to be called when the connection has ended.
 func (d *Door) Admit(c *ws.Conn, p Pass) *Visitor {
+	d.books.admit(c, p)
 	v := &Visitor{door: d, conn: c, tenant: p.Grant.Tenant, who: p.Who, expiring: p.Expiring}
 	if t, err := d.registry.Get(v.tenant); err == nil { // one that is gone is found by Renew
 		v.since = t.Revision

@@ -10,10 +10,11 @@ import (
 )
 
 // Upgrade makes a WebSocket connection of the request and runs serve on the connection's own goroutine, as ws.Set.Accept
-// does. opts.Subprotocol is the Door's affair. What can't be upgraded is a fault, and not answered yet.
-func (d *Door) Upgrade(w http.ResponseWriter, r *http.Request, opts ws.Options, serve func(*ws.Conn)) error {
+// does. dialect is how it is counted; opts.Subprotocol is the Door's affair. What can't be upgraded is a fault, and not
+// answered yet.
+func (d *Door) Upgrade(w http.ResponseWriter, r *http.Request, dialect string, opts ws.Options, serve func(*ws.Conn)) error {
 	opts.Subprotocol = offered(r)
-	return handshakeFault(d.set.Accept(w, r, opts, serve))
+	return handshakeFault(d.set.Accept(w, r, opts, d.books.keep(dialect, w, r, serve)))
 }
 
 // offered returns the subprotocol to agree on, the first that the client offers. One that carried a token is no longer

@@ -45,7 +45,7 @@ func New(cfg Config, desk *conversation.Desk, credentials Verifier) *Dialect {
 // Who may not come in learns so on the open connection.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, credential string, refused error) error {
 	limits := conversation.Limits{FramesPerSecond: d.cfg.MessagesPerSecond, Burst: d.cfg.MessagesPerSecond, Sessions: 1}
-	return d.desk.Serve(w, r, limits, &client{dialect: d, claim: readClaim(r, credential, refused)})
+	return d.desk.Serve(w, r, "tenantchat", limits, &client{dialect: d, claim: readClaim(r, credential, refused)})
 }
 
 // enter counts a connection of a tenant, unless there are too many; leave takes it off again.

@@ -38,6 +38,7 @@ type Conn struct {
 	inFlight bool          // guarded by mu: bytes of the queue are in a system call
 	queued   uint64        // guarded by mu
 	flushed  uint64        // guarded by mu
+	sent     uint64        // messages that were queued; guarded by mu
 	progress chan struct{} // guarded by mu; closed when the queue shrinks or the writer ends. nil when nobody waits.
 	end      ending        // guarded by mu
 	expiry   expiry        // guarded by mu
@@ -80,10 +81,12 @@ type ending struct {
 	by     time.Time   // when to stop waiting for the peer
 }
 
-// watch is what the reader tells the sweeper, in nanoseconds of the set's clock.
+// watch is what the reader tells the others; times are nanoseconds of the set's clock.
 type watch struct {
 	heard   atomic.Int64 // the last message or pong
 	message atomic.Int64 // the beginning of the message being read; 0 between messages
+
+	messages, bytes atomic.Uint64 // that were read: see Traffic
 }
 
 // RemoteAddr returns the address at the other end of the socket, which may be a proxy's.

@@ -61,9 +61,12 @@ func (c *Conn) ReadMessage() ([]byte, Kind, error) {
 	c.ceiling = 0
 	c.keep.message.Store(0)
 	c.keep.heard.Store(c.set.clock.Load())
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, 0, c.readFailed(err)
+	}
+	c.keep.messages.Add(1)
+	c.keep.bytes.Add(uint64(size))
+	switch {
 	case size > len(msg):
 		return msg, Kind(typ), &TooBigError{Size: size, Limit: c.messageLimit}
 	case typ == websocket.MessageText && !utf8.Valid(msg):

@@ -99,6 +99,7 @@ func (c *Conn) push(b []byte) error {
 		return ErrSlow
 	}
 	c.queued += uint64(len(b))
+	c.sent += messagesIn(b)
 	c.queue.push(b, c.set.pools)
 	return nil
 }
