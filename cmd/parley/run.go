@@ -16,6 +16,7 @@ type commands struct {
 	Serve      serveCmd      `cmd:"" help:"Run a broker."`
 	Config     configCmd     `cmd:"" help:"Look at the settings of serve."`
 	Tenant     tenantCmd     `cmd:"" help:"Make, look at and switch off tenants."`
+	Apply      applyCmd      `cmd:"" help:"Make tenants what a file says."`
 	Key        keyCmd        `cmd:"" help:"Say which keys sign a tenant's tokens."`
 	Token      tokenCmd      `cmd:"" help:"Issue, inspect and revoke tokens of agents and users."`
 	Apikey     apikeyCmd     `cmd:"" name:"apikey" help:"Make and revoke the keys with which back ends embed chat."`
