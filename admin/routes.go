@@ -52,6 +52,7 @@ const ofTenant = "/tenants/{tenant}"
 func (s *Server) table() (all []route) {
 	for _, part := range [][]route{
 		s.nodeRoutes(), s.auditRoutes(), s.tenantRoutes(), s.credentialRoutes(), s.agentRoutes(), s.channelRoutes(), s.sessionRoutes(),
+		s.roomRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -159,6 +160,8 @@ func pathParameters() []openapi.Parameter {
 		{Name: "channel", About: "Name of the channel."},
 		{Name: "number", About: "Number of the dead letter.", Number: true},
 		{Name: "session", About: "Id of the session."},
+		{Name: "room", About: "Id of the room."},
+		{Name: "participant", About: "Id of the participant."},
 		{Name: "verb", About: "What to do.", OneOf: []string{"reply", "claim", "release", "stop", "escalate", "close"}},
 	}
 }

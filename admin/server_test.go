@@ -23,6 +23,7 @@ import (
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -34,6 +35,7 @@ type world struct {
 	engine     *broker.Engine
 	hub        *channels.Hub
 	talks      *sessions.Hub
+	calls      *rooms.Hub
 	registry   *tenants.Registry
 	full       atomic.Bool
 	unwritable atomic.Bool        // the audit log
@@ -62,10 +64,13 @@ func newWorld(t *testing.T) *world {
 	w.registry = registry
 	w.talks, err = sessions.NewHub(sessions.Config{}, w.engine, committer, slog.New(slog.DiscardHandler))
 	must(err)
+	w.calls, err = rooms.NewHub(rooms.Config{}, w.engine, slog.New(slog.DiscardHandler))
+	must(err)
 	registry.Changes(func(t tenants.Tenant) { // as the edge does
 		if t.State != tenants.Active {
 			w.hub.Drop(t.ID)
 			w.talks.Drop(t.Account)
+			w.calls.Drop(t.Account)
 		}
 	})
 	w.key, err = EnsureKey(dir)
@@ -75,7 +80,7 @@ func newWorld(t *testing.T) *world {
 	server, err := New(Config{
 		Key: w.key, Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
 		Info: func() Info { return Info{Version: "test", Listen: []string{"127.0.0.1:1"}} },
-	}, registry, w.engine, w.hub, w.talks, log)
+	}, registry, w.engine, w.hub, w.talks, w.calls, log)
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
@@ -97,6 +102,7 @@ func newWorld(t *testing.T) *world {
 	run(&running, func() error { return committer.Run(ctx) })
 	run(&running, func() error { return w.hub.Run(ctx) })
 	run(&running, func() error { return w.talks.Run(ctx) })
+	run(&running, func() error { return w.calls.Run(ctx) })
 	w.Client, err = NewClient(w.url, w.key)
 	must(err)
 	w.Client.http.Transport = &description{t: t, next: http.DefaultTransport}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go: a C compiler (the race detector links with it), Python with websockets, Node.js with ws
-# and NATS, and Chromium. Each is left alone when it is there already. Where one can't be installed, it says what to do and fails:
-# the tests never skip a client.
+# and NATS, Chromium, and coturn. Each is left alone when it is there already. Where one can't be installed, it says what to do and
+# fails: the tests never skip a client.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -31,6 +31,7 @@ want python3-websockets python_has_websockets
 want nodejs command -v node
 want npm command -v npm
 want chromium has_chromium
+want coturn command -v turnserver
 
 if [ ${#missing[@]} -gt 0 ]; then
   install="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"

@@ -18,6 +18,7 @@ import (
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -27,6 +28,7 @@ type nodeConfig struct {
 	Broker      broker.Config
 	Tenants     tenants.Config
 	Sessions    sessions.Config
+	Rooms       rooms.Config
 	Edge        frontends.Config
 	Listen      []string // where clients connect
 	ListenToo   []string // the same, but left out when they are in use
@@ -50,6 +52,7 @@ type node struct {
 	edge     *frontends.Edge
 	meters   *tenants.Meters
 	sources  []meter.Source // what the metrics are made of
+	calls    *rooms.Hub
 
 	advertised bool // admin.Advertise was called, at least
 	stages     stages
@@ -85,6 +88,10 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	}
 	n.stages.start(n.talks.Run, n.ended)
 	n.sources = append(n.sources, n.engine, committer, n.hub, n.talks)
+	if n.calls, err = rooms.NewHub(cfg.Rooms, n.engine, log); err != nil {
+		return nil, err
+	}
+	n.stages.start(n.calls.Run, n.ended)
 	return n, n.openEdges(ctx)
 }
 
@@ -134,7 +141,7 @@ func (n *node) openEdges(ctx context.Context) error {
 	if about, err = n.observed(about); err != nil {
 		return err
 	}
-	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.log)
+	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.calls, n.log)
 	if err != nil {
 		return err
 	}

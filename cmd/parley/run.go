@@ -25,6 +25,7 @@ type commands struct {
 	Agent      agentCmd      `cmd:"" help:"Look at a tenant's agents, and close their connections."`
 	Channel    channelCmd    `cmd:"" help:"Publish to channels, read and follow them."`
 	Session    sessionCmd    `cmd:"" help:"Look at conversations, and take them over from the AI."`
+	Room       roomCmd       `cmd:"" help:"Look at calls, and at who is in them."`
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
 	Audit      auditCmd      `cmd:"" help:"Look at what admins have done."`
 	Node       nodeCmd       `cmd:"" help:"Look at the nodes of a cluster, and replace one."`

@@ -19,7 +19,12 @@ func (cmd *serveCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	ice, err := s.ice(c.getenv)
+	if err != nil {
+		return err
+	}
 	cfg := s.node()
+	cfg.Rooms.ICE = ice.Servers
 	if s.Dev && !explicit {
 		cfg.Listen, cfg.ListenToo = s.Listen[:1], s.Listen[1:]
 	}

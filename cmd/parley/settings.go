@@ -25,6 +25,7 @@ type settings struct {
 	AdminListen string   `setting:"" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where the admin API and the health checks are. Defaults to 127.0.0.1:8081."`
 	NATSListen  string   `setting:"" name:"nats-listen" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Where services connect with NATS, or off. Defaults to 127.0.0.1:4222."`
 	ChatPage    bool     `setting:"" help:"Serve a page to chat with at / of the client addresses; --dev does."`
+	MeetPage    bool     `setting:"" help:"Serve a page for calls at /meet of the client addresses; --dev does."`
 	Dev         bool     `setting:"" help:"Make a tenant demo with tokens and credentials, and print what to try."`
 
 	ClusterName      string   `setting:"" placeholder:"NAME" help:"Be one node of the cluster of this name."`
@@ -55,6 +56,10 @@ type settings struct {
 	WorkerWait       time.Duration `setting:"" default:"30s" help:"How long a message waits for an AI worker. Defaults to 30s."`
 	WorkerSilence    time.Duration `setting:"" default:"10s" help:"How long an AI worker may be silent in an answer before another one is asked. Defaults to 10s."`
 
+	ICEServers     []string      `setting:"" name:"ice-servers" placeholder:"URL" help:"STUN and TURN servers by which browsers in a call reach each other: stun:host:port, turn:host:port?transport=udp,..."`
+	TurnSecretFile string        `setting:"" placeholder:"FILE" help:"The secret of the TURN servers, coturn's static-auth-secret; the secret itself may stand in $PARLEY_TURN_SECRET."`
+	TurnTTL        time.Duration `setting:"" name:"turn-ttl" default:"12h" help:"How long a participant may ask the TURN servers for addresses. Defaults to 12h."`
+
 	PingInterval time.Duration `setting:"" default:"30s" help:"How often a client is pinged. Defaults to 30s."`
 	IdleTimeout  time.Duration `setting:"" default:"5m" help:"How long a client may neither speak nor answer pings. Defaults to 5m."`
 	DrainTimeout time.Duration `setting:"" default:"10s" help:"How long clients have to take what is theirs when the broker stops. Defaults to 10s."`
@@ -79,6 +84,7 @@ func (s settings) effective() (settings, error) {
 		"retention": s.Retention, "dedupe-window": s.DedupeWindow, "ping-interval": s.PingInterval,
 		"idle-timeout": s.IdleTimeout, "drain-timeout": s.DrainTimeout, "max-token-life": s.MaxTokenLife,
 		"session-retention": s.SessionRetention, "audit-retention": s.AuditRetention, "worker-wait": s.WorkerWait, "worker-silence": s.WorkerSilence,
+		"turn-ttl": s.TurnTTL,
 	} {
 		if d <= 0 {
 			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
@@ -150,6 +156,7 @@ func (s settings) node() nodeConfig {
 		Edge: frontends.Config{
 			Sockets:      ws.Config{PingEvery: s.PingInterval, IdleAfter: s.IdleTimeout},
 			ChatPage:     s.ChatPage || s.Dev,
+			MeetPage:     s.MeetPage || s.Dev,
 			DrainTimeout: s.DrainTimeout,
 		},
 		Listen:      s.Listen,

@@ -39,7 +39,7 @@ class Call {
   }
 
   forget() {
-    this.id = this.pass = undefined;
+    this.id = this.pass = this.last = undefined;
     this.unsent = [];
     for (const id of [...this.others.keys()]) this.part(id);
   }
@@ -57,9 +57,10 @@ class Call {
 
   retry(id) { this.peer(this.others.get(id)).retry(); }
 
-  // ask asks to come in, or back: the pass is the proof of who was here before.
+  // ask asks to come in, or back: the pass is the proof of who was here before, and last the number of the last signal that
+  // has arrived.
   ask() {
-    const again = this.id ? { participant_id: this.id, resume_token: this.pass } : {};
+    const again = this.id ? { participant_id: this.id, resume_token: this.pass, last_seq: this.last } : {};
     this.link.send({ type: "join", room_id: this.room, participant_name: this.name, ...again });
   }
 
@@ -67,7 +68,7 @@ class Call {
     switch (frame.type) {
       case "joined": return this.joined(frame);
       case "participant_joined": return this.meet(frame.participant);
-      case "participant_left": return this.part(frame.participant.participant_id);
+      case "participant_left": return frame.participant.participant_id === this.id ? this.removed(frame) : this.part(frame.participant.participant_id);
       case "signal": return this.signalled(frame);
       case "error": return this.failed(frame);
     }
@@ -78,6 +79,7 @@ class Call {
     const unsent = back ? this.unsent : [];
     if (!back) this.forget(); // too late to be the same: everybody meets somebody new
     this.id = frame.participant_id;
+    this.room = frame.room_id;
     this.pass = frame.resume_token;
     this.servers = frame.ice_servers ?? [];
     this.unsent = [];
@@ -115,6 +117,12 @@ class Call {
     this.on.left(other);
   }
 
+  // removed is told that somebody has decided that the user is not in this room any more.
+  removed(frame) {
+    if (frame.reason === "moved") return this.forget(); // it is welcomed in the other room next
+    return this.end({ kicked: "You were removed from the room.", closed: "The room was closed." }[frame.reason] ?? "You are not in the room any more.");
+  }
+
   // peer returns the connection to another, which begins when it is first asked for.
   peer(other) {
     clearTimeout(other.alone);
@@ -137,13 +145,18 @@ class Call {
   }
 
   signalled(frame) {
+    this.last = frame.seq;
     const other = this.others.get(frame.sender_id);
     if (other) this.peer(other).take(frame.signal, frame.polite);
   }
 
   failed(frame) {
     const words = [frame.message, frame.fix].filter(Boolean).join(" ");
-    if (!this.link.ready) return this.end(words);
+    if (this.inside && !this.link.ready && ["PARTICIPANT_NOT_FOUND", "PERMISSION_DENIED"].includes(frame.code)) { // too late to come back
+      this.forget();
+      return this.ask();
+    }
+    if (!this.inside) return this.end(words);
     if (frame.code !== "PARTICIPANT_NOT_FOUND") this.on.trouble(words); // that it has left is said, too
     return undefined;
   }
