@@ -85,6 +85,21 @@ type NewKey struct {
 	NotAfter  time.Time   `json:"not_after,omitzero"`
 }
 
+// Rotation asks for a new key in the place of the one that the path names, or of the one that signs: "-" names that.
+type Rotation struct {
+	Kid            string      `json:"kid,omitempty"` // of the new key. Defaults to a fresh one.
+	Alg            tenants.Alg `json:"alg,omitempty"` // Defaults to that of the old key.
+	Secret         []byte      `json:"secret,omitempty"`
+	PublicKey      string      `json:"public_key,omitempty"`
+	OverlapSeconds int64       `json:"overlap_seconds"` // how long the old key still verifies; 0 revokes it at once
+}
+
+// Rotated is an old key with its end, and the one in its place.
+type Rotated struct {
+	Old tenants.Key `json:"old"`
+	New tenants.Key `json:"new"`
+}
+
 // APIKeys is what a tenant's back ends present, oldest first.
 type APIKeys struct {
 	APIKeys []tenants.APIKey `json:"api_keys"`

@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -111,6 +112,11 @@ func (c *Client) Keys(ctx context.Context, tenant string) ([]tenants.Key, error)
 // AddKey adds a key, and reports whether it is new.
 func (c *Client) AddKey(ctx context.Context, tenant string, spec NewKey) (k tenants.Key, added bool, err error) {
 	return callMade[tenants.Key](ctx, c, path("tenants", tenant, "keys"), spec)
+}
+
+// RotateKey puts a new key in the place of kid; "" means the one that signs.
+func (c *Client) RotateKey(ctx context.Context, tenant, kid string, spec Rotation) (Rotated, error) {
+	return call[Rotated](ctx, c, "POST", path("tenants", tenant, "keys", cmp.Or(kid, signingKey), "rotate"), spec)
 }
 
 // RevokeKey makes a key verify nothing any more.

@@ -53,7 +53,7 @@ func (s *Server) issueToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ttl, err := seconds(body.TTLSeconds)
+	ttl, err := seconds("ttl_seconds", body.TTLSeconds)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *Server) issueCreds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ttl, err := seconds(body.TTLSeconds)
+	ttl, err := seconds("ttl_seconds", body.TTLSeconds)
 	if err != nil {
 		return err
 	}
@@ -158,9 +158,9 @@ func nonNil[T any](list []T) []T {
 
 const maxTTL = 100 * 365 * 24 * time.Hour
 
-func seconds(n int64) (time.Duration, error) {
+func seconds(name string, n int64) (time.Duration, error) {
 	if n < 0 || n > int64(maxTTL/time.Second) {
-		return 0, fault.New(fault.InvalidFormat, "ttl_seconds lies between 0 and %d.", int64(maxTTL/time.Second))
+		return 0, fault.New(fault.InvalidFormat, "%s lies between 0 and %d.", name, int64(maxTTL/time.Second))
 	}
 	return time.Duration(n) * time.Second, nil
 }

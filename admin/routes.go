@@ -95,6 +95,7 @@ func (s *Server) credentialRoutes() []route {
 	return []route{
 		{id: "listKeys", method: "GET", path: ofTenant + "/keys", handle: s.listKeys, says: "List the keys that verify a tenant's tokens.", gives: answer(Keys{})},
 		{id: "addKey", method: "POST", path: ofTenant + "/keys", handle: s.addKey, says: "Add a key.", takes: NewKey{}, gives: made(tenants.Key{})},
+		{id: "rotateKey", method: "POST", path: ofTenant + "/keys/{kid}/rotate", handle: s.rotateKey, says: "Put a new key in the place of one, or of the one that signs (-); the old one verifies for the overlap.", takes: Rotation{}, gives: fresh(Rotated{})},
 		{id: "revokeKey", method: "DELETE", path: ofTenant + "/keys/{kid}", handle: s.revokeKey, says: "Refuse what a key has signed, also on open connections.", gives: answer(tenants.Key{})},
 		{id: "listAPIKeys", method: "GET", path: ofTenant + "/apikeys", handle: s.listAPIKeys, says: "List a tenant's API keys.", gives: answer(APIKeys{})},
 		{id: "createAPIKey", method: "POST", path: ofTenant + "/apikeys", handle: s.createAPIKey, says: "Make an API key; its text can't be had a second time.", takes: NewAPIKey{}, gives: fresh(MadeAPIKey{})},

@@ -176,8 +176,7 @@ func (r *Registry) RevokeKey(ctx context.Context, id ID, kid string) (Key, error
 			}
 			changed := k.Revoked.IsZero()
 			if changed {
-				k.Revoked = r.cfg.Now().UTC().Truncate(time.Millisecond)
-				k.material, k.CanSign = nil, false
+				k.revoke(r.cfg.Now())
 			}
 			revoked = *k
 			return changed, nil

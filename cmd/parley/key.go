@@ -9,6 +9,7 @@ import (
 type keyCmd struct {
 	Add    keyAddCmd    `cmd:"" help:"Add a key; tokens signed with it are accepted."`
 	List   keyListCmd   `cmd:"" help:"List a tenant's keys."`
+	Rotate keyRotateCmd `cmd:"" help:"Sign with a new key from now on; the old one is good for a while."`
 	Revoke keyRevokeCmd `cmd:"" help:"Refuse tokens signed with a key from now on, also on open connections."`
 }
 

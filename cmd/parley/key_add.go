@@ -11,40 +11,54 @@ import (
 	"parley/tenants"
 )
 
+// keyMaterial is what a key is made of, when it is not the broker that makes it.
+type keyMaterial struct {
+	SecretFile    string `xor:"material" placeholder:"FILE" help:"File with the shared secret of HS256, at least 32 bytes; - for stdin. A final line break does not count."`
+	PublicKeyFile string `xor:"material" placeholder:"FILE" help:"File with a public key, PEM or JWK; - for stdin."`
+}
+
+// read reads the file that is given, if any.
+func (m keyMaterial) read(c *console) (secret []byte, public string, err error) {
+	if m.SecretFile != "" {
+		b, err := c.readFile(m.SecretFile)
+		if err != nil {
+			return nil, "", err
+		}
+		if secret = bytes.TrimRight(b, "\r\n"); len(secret) == 0 {
+			return nil, "", fault.New(fault.InvalidFormat, "The secret is empty.")
+		}
+	}
+	if m.PublicKeyFile != "" {
+		b, err := c.readFile(m.PublicKeyFile)
+		if err != nil {
+			return nil, "", err
+		}
+		if public = string(b); public == "" {
+			return nil, "", fault.New(fault.InvalidFormat, "The public key is empty.")
+		}
+	}
+	return secret, public, nil
+}
+
 type keyAddCmd struct {
 	remote
 	asJSON
-	Tenant        string        `required:"" help:"Id of the tenant."`
-	Alg           string        `default:"HS256" help:"Algorithm: HS256, ES256, EdDSA or RS256."`
-	Kid           string        `help:"Key id. Defaults to a fresh one."`
-	SecretFile    string        `xor:"material" placeholder:"FILE" help:"File with the shared secret of HS256, at least 32 bytes; - for stdin. A final line break does not count."`
-	PublicKeyFile string        `xor:"material" placeholder:"FILE" help:"File with a public key, PEM or JWK; - for stdin."`
-	JWKSURL       string        `xor:"material" name:"jwks-url" placeholder:"URL" help:"Where the tenant's identity provider publishes its keys; https."`
-	Issuer        string        `help:"What the claim iss must be."`
-	Audience      string        `help:"What the claim aud must hold."`
-	TTL           time.Duration `name:"ttl" help:"How long the key is good for. Defaults to for ever."`
+	Tenant string `required:"" help:"Id of the tenant."`
+	Alg    string `default:"HS256" help:"Algorithm: HS256, ES256, EdDSA or RS256."`
+	Kid    string `help:"Key id. Defaults to a fresh one."`
+	keyMaterial
+	JWKSURL  string        `xor:"material" name:"jwks-url" placeholder:"URL" help:"Where the tenant's identity provider publishes its keys; https."`
+	Issuer   string        `help:"What the claim iss must be."`
+	Audience string        `help:"What the claim aud must hold."`
+	TTL      time.Duration `name:"ttl" help:"How long the key is good for. Defaults to for ever."`
 }
 
 // Run prints the key's id. Without a secret, a public key or a URL the broker makes a key that only it can sign with.
 func (cmd *keyAddCmd) Run(c *console) error {
 	spec := admin.NewKey{Kid: cmd.Kid, Alg: tenants.Alg(cmd.Alg), JWKSURL: cmd.JWKSURL, Issuer: cmd.Issuer, Audience: cmd.Audience}
-	if cmd.SecretFile != "" {
-		secret, err := c.readFile(cmd.SecretFile)
-		if err != nil {
-			return err
-		}
-		if spec.Secret = bytes.TrimRight(secret, "\r\n"); len(spec.Secret) == 0 {
-			return fault.New(fault.InvalidFormat, "The secret is empty.")
-		}
-	}
-	if cmd.PublicKeyFile != "" {
-		public, err := c.readFile(cmd.PublicKeyFile)
-		if err != nil {
-			return err
-		}
-		if spec.PublicKey = string(public); spec.PublicKey == "" {
-			return fault.New(fault.InvalidFormat, "The public key is empty.")
-		}
+	var err error
+	if spec.Secret, spec.PublicKey, err = cmd.read(c); err != nil {
+		return err
 	}
 	if cmd.TTL != 0 {
 		spec.NotAfter = time.Now().Add(cmd.TTL).UTC().Truncate(time.Second)
