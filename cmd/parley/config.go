@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -83,8 +84,8 @@ func yamlOf(value any) *yaml.Node {
 		return yamlOf(short(v))
 	case bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatBool(v)}
-	case uint64:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatUint(v, 10)}
+	case int, uint64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
 	case string:
 		if v == "" { // bare, it would be null
 			return &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle}
