@@ -80,6 +80,7 @@ type Publisher struct {
 
 	mu     sync.Mutex
 	next   uint64           // guarded by mu
+	free   []uint64         // numbers that were answered and may be used again; guarded by mu
 	slots  map[uint64]slot  // guarded by mu
 	lanes  map[string]*lane // by the first token of their subjects, if Config.Resend; guarded by mu
 	closed bool             // guarded by mu
@@ -135,7 +136,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 		return nil // its turn comes
 	}
 	if err := p.send(m, number); err != nil {
-		if _, ok := p.release(number); !ok {
+		if _, ok := p.release(number, false); !ok {
 			return nil // expired meanwhile: the receipt has been told
 		}
 		return fault.Wrap(fault.Unavailable, err, "The message was not stored: the store can't be reached now.")
@@ -188,17 +189,27 @@ func (p *Publisher) take(s slot, m Message) (number uint64, held bool, err error
 	if p.cfg.Resend {
 		s.again, held = p.repeatable(m, s.sent)
 	}
-	p.next++
-	p.slots[p.next] = s
+	if last := len(p.free) - 1; last >= 0 {
+		number, p.free = p.free[last], p.free[:last]
+	} else {
+		p.next++
+		number = p.next
+	}
+	p.slots[number] = s
 	p.committer.underWay.Add(1)
-	return p.next, held, nil
+	return number, held, nil
 }
 
-// release frees a slot and returns it, false when it was freed before: an answer that comes too late finds none.
-func (p *Publisher) release(number uint64) (slot, bool) {
+// release frees a slot and returns it, false when it was freed before: an answer that comes too late finds none. The number
+// of a message that the stream has answered is used again, because a subject that the server has seen lately costs it less.
+// One that may still be answered is not.
+func (p *Publisher) release(number uint64, answered bool) (slot, bool) {
 	p.mu.Lock()
 	s, ok := p.slots[number]
 	delete(p.slots, number)
+	if ok && answered && !p.cfg.Resend { // what is sent again is answered again
+		p.free = append(p.free, number)
+	}
 	p.mu.Unlock()
 	if ok {
 		p.committer.underWay.Add(-1)
@@ -228,7 +239,7 @@ func (a *answers) Take(m *broker.Arrival) {
 	if p.cfg.Resend && !p.hear(number, &o) {
 		return
 	}
-	if s, ok := p.release(number); ok {
+	if s, ok := p.release(number, true); ok {
 		a.settled = append(a.settled, p.settledAs(s, o))
 	}
 }
@@ -258,7 +269,7 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 	}
 	p.mu.Unlock()
 	for _, number := range late {
-		if s, ok := p.release(number); ok {
+		if s, ok := p.release(number, false); ok {
 			p.committer.confirm(p.settledAs(s, Outcome{Err: s.givenUp(cause)}))
 		}
 	}

@@ -330,3 +330,26 @@ func TestRoundWaitsForWhatIsUnderWay(t *testing.T) {
 		expect("as many as the round before", 8, 4)
 	})
 }
+
+// TestNumbersAreUsedAgain looks at which messages go by a number that another one had: never by one whose answer may
+// still come.
+func TestNumbersAreUsedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		resend, answered bool
+		want             uint64
+	}{{false, true, 1}, {false, false, 2}, {true, true, 2}, {true, false, 2}} {
+		b := setup(t)
+		p := b.publisher(t, Config{Resend: tt.resend})
+		take := func() uint64 {
+			number, _, err := p.take(slot{receipt: make(receipts, 2), cost: 0}, Message{Subject: "channel.c"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return number
+		}
+		p.release(take(), tt.answered)
+		if got := take(); got != tt.want {
+			t.Errorf("sent again %t, answered %t: the next message has number %d, want %d", tt.resend, tt.answered, got, tt.want)
+		}
+	}
+}

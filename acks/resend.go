@@ -136,7 +136,7 @@ func (p *Publisher) repeat(all []pending, now time.Time) {
 // settle gives up messages.
 func (p *Publisher) settle(numbers []uint64, err error) {
 	for _, number := range numbers {
-		if s, ok := p.release(number); ok {
+		if s, ok := p.release(number, false); ok {
 			p.committer.confirm(p.settledAs(s, Outcome{Err: err}))
 		}
 	}
