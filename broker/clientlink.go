@@ -17,7 +17,10 @@ type clientLink struct {
 
 // Publish implements Link.
 func (l *clientLink) Publish(m Departure) error {
-	msg := &nats.Msg{Subject: string(m.Subject), Reply: m.Inbox + "." + strconv.FormatUint(m.Number, numberBase), Data: m.Data}
+	msg := &nats.Msg{Subject: string(m.Subject), Data: m.Data}
+	if m.Inbox != "" {
+		msg.Reply = m.Inbox + "." + strconv.FormatUint(m.Number, numberBase)
+	}
 	if header := m.header(nil); header != nil {
 		var err error
 		if msg.Header, err = nats.DecodeHeadersMsg(header); err != nil {
@@ -33,7 +36,7 @@ func (l *clientLink) Subscribe(subject string, t Taker) (*LinkSub, error) {
 	sub, err := l.nc.Subscribe(subject, func(m *nats.Msg) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		t.Take(&Arrival{Sub: s, Subject: []byte(m.Subject), Header: ownLines(m.Header), Data: m.Data})
+		t.Take(&Arrival{Sub: s, Subject: []byte(m.Subject), Reply: []byte(m.Reply), Header: ownLines(m.Header), Data: m.Data})
 		t.Pause()
 	})
 	if err != nil {

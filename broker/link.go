@@ -37,10 +37,10 @@ type Taker interface {
 	Pause()
 }
 
-// Departure is a message to a stream, which answers to Inbox + "." + Number in base 36.
+// Departure is a message to a stream, which answers to Inbox + "." + Number in base 36, or to somebody else.
 type Departure struct {
 	Subject Subject
-	Inbox   string
+	Inbox   string // Zero means that no answer is wanted.
 	Number  uint64
 	MsgID   string // by which the stream recognises a repetition. Zero means that it does not.
 	Data    []byte
@@ -71,6 +71,7 @@ func (m *Departure) header(b []byte) []byte {
 type Arrival struct {
 	Sub     *LinkSub
 	Subject []byte
+	Reply   []byte // where an answer is wanted; nil for nowhere
 	Header  []byte // as on the wire; nil when there is none
 	Data    []byte
 }

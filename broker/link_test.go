@@ -20,7 +20,7 @@ type heard struct {
 func listener() *heard { return &heard{make(chan Arrival, 100), make(chan struct{}, 100)} }
 
 func (h *heard) Take(m *Arrival) {
-	h.arrivals <- Arrival{m.Sub, slices.Clone(m.Subject), slices.Clone(m.Header), slices.Clone(m.Data)}
+	h.arrivals <- Arrival{m.Sub, slices.Clone(m.Subject), slices.Clone(m.Reply), slices.Clone(m.Header), slices.Clone(m.Data)}
 }
 
 func (h *heard) Pause() { h.paused <- struct{}{} }
@@ -235,4 +235,44 @@ func FuzzNextOperation(f *testing.F) {
 			t.Fatalf("%q: %d bytes used, %d needed", b, used, need)
 		}
 	})
+}
+
+func TestLinkIsAskedAndAnswers(t *testing.T) {
+	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
+	c := mustAcquire(t, e, mustAccount(t, e))
+	own, err := c.Link()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, l := range map[string]Link{"pipe": own, "client": &clientLink{nc: c.NATS()}} {
+		t.Run(name, func(t *testing.T) {
+			asked := listener()
+			if _, err := l.Subscribe("ask."+name, asked); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := l.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			answers, err := c.NATS().SubscribeSync("answer." + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.NATS().PublishRequest("ask."+name, answers.Subject, []byte("?")); err != nil {
+				t.Fatal(err)
+			}
+			got := <-asked.arrivals
+			if string(got.Reply) != answers.Subject || string(got.Data) != "?" {
+				t.Fatalf("asked %s, to be answered at %s", got.Data, got.Reply)
+			}
+			if err := l.Publish(Departure{Subject: Subject(got.Reply), Data: []byte("!")}); err != nil {
+				t.Fatal(err)
+			}
+			m, err := answers.NextMsg(time.Minute)
+			if err != nil || string(m.Data) != "!" || m.Reply != "" {
+				t.Fatalf("answered %+v, %v", m, err)
+			}
+		})
+	}
 }

@@ -289,7 +289,7 @@ func (p *pipe) carryOut(o operation, took []*LinkSub) ([]*LinkSub, error) {
 			s.paused = false
 			took = append(took, s)
 		}
-		s.taker.Take(&Arrival{Sub: s, Subject: o.subject, Header: o.header, Data: o.data})
+		s.taker.Take(&Arrival{Sub: s, Subject: o.subject, Reply: o.reply, Header: o.header, Data: o.data})
 	case opPing:
 		p.mu.Lock()
 		p.out = append(p.out, "PONG\r\n"...)

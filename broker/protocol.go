@@ -12,8 +12,8 @@ import (
 //	INFO {…}                                  the server's first line, and later when something has changed
 //	CONNECT {…}  PING  PONG                   both sides ping
 //	SUB <subject> <sid>    UNSUB <sid>
-//	PUB <subject> <reply> <bytes>             and as many bytes, and CRLF
-//	HPUB <subject> <reply> <header> <bytes>   the same; so many of the bytes are the header
+//	PUB <subject> [reply] <bytes>             and as many bytes, and CRLF
+//	HPUB <subject> [reply] <header> <bytes>   the same; so many of the bytes are the header
 //	MSG <subject> <sid> [reply] <bytes>
 //	HMSG <subject> <sid> [reply] <header> <bytes>
 //	-ERR '…'
@@ -34,6 +34,7 @@ type operation struct {
 	text    []byte // of an error
 	subject []byte
 	sid     uint64
+	reply   []byte
 	header  []byte
 	data    []byte
 }
@@ -89,7 +90,8 @@ func payload(b []byte, start int, args []byte, hasHeader bool) (o operation, use
 	if hasHeader {
 		sizes = 2
 	}
-	if n := len(fields) - sizes; n < 2 || n > 3 || len(args) > 0 { // subject, sid and perhaps a reply
+	names := len(fields) - sizes
+	if names < 2 || names > 3 || len(args) > 0 { // subject, sid and perhaps a reply
 		return o, 0, 0, errMessage
 	}
 	sid, ok := number(fields[1])
@@ -109,6 +111,9 @@ func payload(b []byte, start int, args []byte, hasHeader bool) (o operation, use
 		return o, 0, 0, errMessage
 	}
 	o = operation{op: opMsg, subject: fields[0], sid: uint64(sid), data: b[start+header : start+total]}
+	if names == 3 {
+		o.reply = fields[2]
+	}
 	if hasHeader {
 		o.header = b[start : start+header]
 	}
@@ -137,8 +142,10 @@ func appendPublish(b []byte, m Departure) []byte {
 		verb = "HPUB "
 	}
 	b = append(append(append(b, verb...), m.Subject...), ' ')
-	b = append(append(b, m.Inbox...), '.')
-	b = append(strconv.AppendUint(b, m.Number, numberBase), ' ')
+	if m.Inbox != "" {
+		b = append(append(b, m.Inbox...), '.')
+		b = append(strconv.AppendUint(b, m.Number, numberBase), ' ')
+	}
 	if len(header) > 0 {
 		b = append(strconv.AppendInt(b, int64(len(header)), 10), ' ')
 	}

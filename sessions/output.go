@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +37,8 @@ type output struct {
 	Message   string     // error: for the user
 	Retry     bool       // error: another worker may do better
 
-	reply func([]byte) error
+	space *space // whose worker it is
+	inbox string // where the worker wants its answer, "" for nowhere
 }
 
 const (
@@ -49,28 +52,46 @@ const (
 	maxExtra = 64 << 10
 )
 
+// runs takes what workers send where no other node can write sessions.
+type runs struct{ space *space }
+
+// Take implements broker.Taker.
+func (r runs) Take(m *broker.Arrival) {
+	id, _, ok := broker.Subject(m.Subject).Session()
+	if !ok {
+		return
+	}
+	if o, err := r.space.readOutput(string(m.Reply), m.Data); err == nil {
+		r.space.writeOutput(id, o)
+	}
+}
+
+// Pause implements broker.Taker.
+func (r runs) Pause() {}
+
 // takeOutput takes what a worker has sent to any node of the group.
 func (s *space) takeOutput(m *nats.Msg) {
 	id, _, ok := broker.Subject(m.Subject).Session()
 	if !ok {
 		return
 	}
-	o, err := readOutput(m)
-	if err != nil {
+	o, err := s.readOutput(m.Reply, m.Data)
+	if err != nil || s.submit(id, call{output: o}) || s.forward(id, m) {
 		return
 	}
-	if s.submit(id, call{output: o}) || s.forward(id, m) {
-		return
-	}
+	s.writeOutput(id, o)
+}
+
+func (s *space) writeOutput(id broker.Token, o *output) {
 	if err := s.write(id, call{output: o}); err != nil {
 		o.refuse(err)
 	}
 }
 
-// readOutput reads a worker's message. One that is none is answered.
-func readOutput(m *nats.Msg) (*output, error) {
-	o, err := decodeOutput(m.Data)
-	o.reply = m.Respond
+// readOutput reads a worker's message, of which it keeps nothing. One that is none is answered.
+func (s *space) readOutput(inbox string, data []byte) (*output, error) {
+	o, err := decodeOutput(data)
+	o.space, o.inbox = s, inbox
 	if err != nil {
 		err = fault.Wrap(fault.InvalidFormat, err, "This is no message of a worker: %s.", err)
 		o.refuse(err)
@@ -85,7 +106,7 @@ func (s *space) takeForwarded(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	if o, err := readOutput(m); err == nil && !s.submit(id, call{output: o}) {
+	if o, err := s.readOutput(m.Reply, m.Data); err == nil && !s.submit(id, call{output: o}) {
 		o.refuse(fault.New(fault.Unavailable, "The session is moving to another node."))
 	}
 }
@@ -129,11 +150,25 @@ type outputReply struct {
 	Error *Problem `json:"error,omitzero"`
 }
 
+// answer tells the worker, if it wants to know. One that wants the answer elsewhere than in an inbox could have the broker
+// write what it may not write itself.
 func (o *output) answer(r outputReply) {
-	data, err := json.Marshal(r)
-	if err == nil {
-		_ = o.reply(data) // a worker that did not ask for an answer, or is gone, gets none
+	if !strings.HasPrefix(o.inbox, nats.InboxPrefix) {
+		return
 	}
+	_ = o.space.link.Publish(broker.Departure{Subject: broker.Subject(o.inbox), Data: r.encode()}) // it asks again for what gets lost
+}
+
+// encode lays an answer out.
+func (r outputReply) encode() []byte {
+	if r.Error == nil {
+		return append(strconv.AppendUint(append(strconv.AppendBool([]byte(`{"ok":`), r.OK), `,"n":`...), r.N, 10), '}')
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil // it can always be laid out
+	}
+	return data
 }
 
 func (o *output) refuse(err error) {
@@ -173,8 +208,8 @@ func (w *writer) takeOutputs(all []*output) {
 		newest.refuse(err)
 		return
 	}
-	a := w.attempt
-	a.heard = time.Now()
+	a, now := w.attempt, time.Now()
+	a.heard = now
 	for len(all) > 0 && all[0].N <= a.n { // was taken before, or is a heartbeat
 		all = all[1:]
 	}
@@ -191,7 +226,12 @@ func (w *writer) takeOutputs(all []*output) {
 			newest.refuse(err)
 			return
 		}
+		if newest.Type == "chunk" {
+			w.owed.add(newest, w.logged(), len(all), now)
+			return
+		}
 	}
+	w.owed.pay()
 	n := w.logged()
 	if w.ended.run == newest.Run {
 		n = w.ended.n
@@ -230,7 +270,8 @@ func (w *writer) record(all []*output) (err error) {
 		for _, o := range all {
 			e.Text += o.Text
 		}
-		if w.laidOut += len(rawjson.AppendString(nil, e.Text)); w.laidOut > maxAnswer {
+		w.scratch = rawjson.AppendString(w.scratch[:0], e.Text)
+		if w.laidOut += len(w.scratch); w.laidOut > maxAnswer {
 			w.tellWorker()
 			w.fail(fault.WorkerFailed, "The answer is too long.")
 			return w.broken

@@ -69,19 +69,23 @@ func (w *writer) resume() {
 }
 
 // advance sees to it that the message whose turn it is gets a worker, and returns when to look again.
-func (w *writer) advance() time.Duration {
+func (w *writer) advance() time.Time {
 	cfg, state := w.space.hub.cfg, &w.fold.state
 	if !w.fold.unfinished() {
 		w.attempt = nil
-		return cfg.Linger
+		return time.Now().Add(cfg.Linger)
 	}
 	if w.attempt == nil || w.attempt.run != state.Pending[0].Run {
 		w.dispatch(state.Pending[0].Attempt + 1)
 	}
 	if w.attempt.worker == "" {
-		return time.Until(w.attempt.since.Add(cfg.WorkerWait))
+		return w.attempt.since.Add(cfg.WorkerWait)
 	}
-	return min(time.Until(w.attempt.heard.Add(cfg.WorkerSilence)), time.Until(w.attempt.since.Add(cfg.AnswerLimit)))
+	silent, late := w.attempt.heard.Add(cfg.WorkerSilence), w.attempt.since.Add(cfg.AnswerLimit)
+	if late.Before(silent) {
+		return late
+	}
+	return silent
 }
 
 // supervise acts on a worker that did not come, or was not heard of for too long.

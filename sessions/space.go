@@ -25,9 +25,11 @@ type space struct {
 	ready   chan struct{} // closed when open has ended; the fields below are set before
 	err     error
 	conn    *broker.Conn
+	link    broker.Link
 	publish *acks.Publisher
 	records jetstream.KeyValue
 	subs    []*nats.Subscription
+	runs    *broker.LinkSub // to what workers send, where no other node does
 	unhook  func()
 
 	life context.Context // ends when the space closes
@@ -78,6 +80,9 @@ func (s *space) open(ctx context.Context) (err error) {
 	if s.records, err = s.conn.Bucket(ctx, broker.SessionsBucket); err != nil {
 		return err
 	}
+	if s.link, err = s.conn.Link(); err != nil {
+		return unreachable(err)
+	}
 	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, acks.Config{Resend: s.hub.engine.Clustered(), Meter: s.meter}); err != nil {
 		return err
 	}
@@ -99,11 +104,10 @@ func (s *space) subscribe(ctx context.Context) error {
 	all := []listener{
 		{broker.SessionTyping("*"), "", s.live},
 		{broker.SessionDeleted("*"), "", s.live},
-		{broker.SessionRun("*"), gateways, s.takeOutput},
 		{broker.SessionDo("*", "*"), gateways, s.serve},
 	}
 	if s.hub.engine.Clustered() {
-		all = append(all, listener{broker.SessionLog("*").Live(), "", s.live})
+		all = append(all, listener{broker.SessionRun("*"), gateways, s.takeOutput}, listener{broker.SessionLog("*").Live(), "", s.live})
 	}
 	nc := s.conn.NATS()
 	for _, to := range all {
@@ -113,10 +117,20 @@ func (s *space) subscribe(ctx context.Context) error {
 		}
 		s.subs = append(s.subs, sub)
 	}
-	return nc.FlushWithContext(ctx)
+	if err := nc.FlushWithContext(ctx); err != nil || s.hub.engine.Clustered() {
+		return err
+	}
+	var err error
+	if s.runs, err = s.link.Subscribe(string(broker.SessionRun("*")), runs{s}); err != nil {
+		return err
+	}
+	return s.link.Flush(ctx)
 }
 
 func (s *space) unsubscribe() {
+	if s.runs != nil {
+		s.link.Unsubscribe(s.runs)
+	}
 	for _, sub := range s.subs {
 		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
 	}

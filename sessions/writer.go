@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,20 +28,25 @@ type writer struct {
 	id    broker.Token
 	calls chan call
 	held  *call  // taken from calls, and not carried out yet
-	nonce string // tells this writer's events from those of another one
+	nonce string // tells this writer's requests from those of another one
 
-	info     Info
-	fold     fold
-	recent   []Line // what was said lately, for workers; nil until it is needed
-	attempt  *attempt
-	ended    ending
-	laidOut  int       // how large the running answer is in the log
-	settled  bool      // something was appended, so that the fold is known to be all of the log
-	asked    time.Time // when the message whose turn it is was first given to workers, as far as this writer knows
-	running  bool      // counted as a run
-	gateway  []*nats.Subscription
-	broken   error // why it can't go on
-	deadline *time.Timer
+	info    Info
+	fold    fold
+	recent  []Line // what was said lately, for workers; nil until it is needed
+	attempt *attempt
+	ended   ending
+	laidOut int       // how large the running answer is in the log
+	scratch []byte    // for laying text out, to see how large it becomes
+	settled bool      // something was appended, so that the fold is known to be all of the log
+	asked   time.Time // when the message whose turn it is was first given to workers, as far as this writer knows
+	running bool      // counted as a run
+	owed    owed
+	gateway []*nats.Subscription
+	broken  error // why it can't go on
+
+	bell    chan struct{} // told by alarm
+	alarm   *time.Timer
+	alarmAt time.Time // when it rings; zero when it has
 }
 
 // call is what waits for a writer: a command, or what a worker has sent.
@@ -93,7 +97,7 @@ func (s *space) write(id broker.Token, c call) error {
 	}
 	w := s.writers[id]
 	if w == nil {
-		w = &writer{space: s, id: id, calls: make(chan call, maxCalls), nonce: uuid.NewString()}
+		w = &writer{space: s, id: id, calls: make(chan call, maxCalls), nonce: uuid.NewString(), bell: make(chan struct{}, 1)}
 		s.writers[id] = w
 		s.jobs.Go(w.run)
 	}
@@ -112,6 +116,7 @@ func (w *writer) run() {
 	}
 	w.leave()
 	w.countRunning(false)
+	w.owed.pay()
 	for _, sub := range w.gateway {
 		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
 	}
@@ -180,39 +185,68 @@ func (w *writer) takeCommand(m *nats.Msg) {
 }
 
 func (w *writer) loop() error {
-	w.deadline = time.NewTimer(0)
-	defer w.deadline.Stop()
+	w.alarm = time.AfterFunc(time.Hour, func() {
+		select {
+		case w.bell <- struct{}{}:
+		default:
+		}
+	})
+	defer w.alarm.Stop()
 	for w.broken == nil {
-		wait := w.advance()
+		due := w.advance()
 		w.countRunning(w.attempt != nil)
 		if w.broken != nil {
 			break
 		}
-		w.deadline.Reset(max(wait, 0))
-		select {
-		case <-w.space.life.Done():
-			return errClosed()
-		case c := <-w.next():
+		c, came := w.next(due)
+		switch {
+		case came:
 			w.carryOut(c)
-		case <-w.deadline.C:
-			if w.attempt == nil {
-				return nil
-			}
+		case w.space.life.Err() != nil:
+			return errClosed()
+		case w.attempt == nil:
+			return nil
+		default:
 			w.supervise()
 		}
 	}
 	return w.broken
 }
 
-// next returns where the next call comes from.
-func (w *writer) next() <-chan call {
-	if w.held == nil {
-		return w.calls
+// next returns the next call. It reports false when none has come by the time that something is due, and when the space
+// closes.
+func (w *writer) next(due time.Time) (c call, came bool) {
+	if w.held != nil {
+		c, w.held = *w.held, nil
+		return c, true
 	}
-	one := make(chan call, 1)
-	one <- *w.held
-	w.held = nil
-	return one
+	for {
+		w.setAlarm(due)
+		select {
+		case c := <-w.calls:
+			return c, true
+		case <-w.space.life.Done():
+			return call{}, false
+		case <-w.bell:
+			now := time.Now()
+			w.alarmAt = time.Time{}
+			w.owed.payLate(now)
+			if !now.Before(due) {
+				return call{}, false
+			}
+		}
+	}
+}
+
+// setAlarm has the bell rung when something is due, or before: an alarm is not put off by each call that comes.
+func (w *writer) setAlarm(due time.Time) {
+	if w.owed.newest != nil && w.owed.until.Before(due) {
+		due = w.owed.until
+	}
+	if w.alarmAt.IsZero() || due.Before(w.alarmAt) {
+		w.alarmAt = due
+		w.alarm.Reset(max(time.Until(due), 0))
+	}
 }
 
 // leave takes the writer out of the table: what comes from now on goes to the next one.
@@ -276,9 +310,12 @@ func (w *writer) append(e *Event, next *State) error {
 		w.broken = err
 		return err
 	}
-	m := acks.Message{Subject: broker.SessionLog(w.id), Sender: w.id, ID: w.nonce + strconv.FormatUint(e.Index, 36), Data: data, After: &w.fold.seq}
+	m := acks.Message{Subject: broker.SessionLog(w.id), Sender: w.id, Data: data, After: &w.fold.seq}
 	if e.Kind == Chunk {
 		m.TTL = chunkTTL
+		if w.settled && !w.space.hub.engine.Clustered() { // docs/adr/0010
+			m.After = nil
+		}
 	}
 	o := w.space.publish.Store(context.WithoutCancel(w.space.life), m) // its own timeout bounds it
 	if o.Err != nil {

@@ -63,9 +63,12 @@ func (p *place) Lost(err error) {
 	p.socket.client.Lost(p.session, err)
 }
 
+// frameRoom is how much a frame has beside its text, in most cases.
+const frameRoom = 192
+
 // tell sends an event, behind the pieces that were held. mu is held.
 func (p *place) tell(e *sessions.Event) {
-	var frames []byte
+	frames := make([]byte, 0, frameRoom+len(e.Text))
 	if p.held != nil {
 		frames = p.enc.Event(frames, p.held)
 		p.held = nil

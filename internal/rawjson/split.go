@@ -97,6 +97,16 @@ func nameOf(quoted []byte) string {
 		return "agent_id"
 	case "timestamp":
 		return "timestamp"
+	case "run":
+		return "run"
+	case "attempt":
+		return "attempt"
+	case "epoch":
+		return "epoch"
+	case "n":
+		return "n"
+	case "text":
+		return "text"
 	default:
 		if bytes.IndexByte(plain, '\\') < 0 {
 			return string(plain)
