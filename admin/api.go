@@ -64,8 +64,9 @@ type NewTenant struct {
 
 // TenantChange says what to change of a tenant; what is absent stays.
 type TenantChange struct {
-	Name   *string              `json:"name,omitempty"`
-	Limits tenants.LimitChanges `json:"limits,omitempty"` // null puts a limit back to its default, 0 lifts it
+	Name    *string              `json:"name,omitempty"`
+	Limits  tenants.LimitChanges `json:"limits,omitempty"` // null puts a limit back to its default, 0 lifts it
+	Origins *[]string            `json:"origins,omitzero"` // whose web pages may use it; an empty list means any
 }
 
 // Keys is a tenant's ring, oldest first.

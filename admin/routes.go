@@ -84,7 +84,7 @@ func (s *Server) tenantRoutes() []route {
 		{id: "listTenants", method: "GET", path: "/tenants", handle: s.listTenants, says: "List all tenants.", gives: answer(Tenants{})},
 		{id: "createTenant", method: "POST", path: "/tenants", handle: s.createTenant, says: "Make a tenant; one that is there already is no error when it is the same.", takes: NewTenant{}, gives: made(tenants.Tenant{}), names: newTenantID},
 		{id: "getTenant", method: "GET", path: ofTenant, handle: s.showTenant, says: "Show a tenant.", gives: answer(tenants.Tenant{})},
-		{id: "updateTenant", method: "PATCH", path: ofTenant, handle: s.updateTenant, says: "Change a tenant's name and limits, while it is in use.", takes: TenantChange{}, gives: answer(tenants.Tenant{})},
+		{id: "updateTenant", method: "PATCH", path: ofTenant, handle: s.updateTenant, says: "Change a tenant's name, limits and origins, while it is in use.", takes: TenantChange{}, gives: answer(tenants.Tenant{})},
 		{id: "deleteTenant", method: "DELETE", path: ofTenant, handle: s.deleteTenant, says: "Remove a tenant; all its data is erased when the answer comes.", gives: nothing()},
 		{id: "suspendTenant", method: "POST", path: ofTenant + "/suspend", handle: s.suspendTenant, says: "Refuse all of a tenant's agents and services; its data stays.", gives: answer(tenants.Tenant{})},
 		{id: "resumeTenant", method: "POST", path: ofTenant + "/resume", handle: s.resumeTenant, says: "Undo suspend.", gives: answer(tenants.Tenant{})},

@@ -78,7 +78,7 @@ func (s *Server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err = s.registry.Update(r.Context(), t.ID, tenants.Change{Name: change.Name, Limits: change.Limits})
+	t, err = s.registry.Update(r.Context(), t.ID, tenants.Change{Name: change.Name, Limits: change.Limits, Origins: change.Origins})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"parley/frontends/page"
 	"parley/frontends/rest"
 	"parley/internal/fault"
+	"parley/internal/origin"
 	"parley/tenants"
 )
 
@@ -118,6 +119,9 @@ func (e *Edge) answered(v verbs, who identify, refuse func(http.ResponseWriter, 
 			return
 		}
 		g, err := who(r)
+		if err == nil && g != nil { // else the dialect says on the open connection who may come in
+			err = e.admitOrigin(w.Header(), r, g)
+		}
 		if err == nil {
 			err = h(w, r, g)
 		}
@@ -189,9 +193,29 @@ func (v verbs) allowed() string {
 	return strings.Join(methods, ", ")
 }
 
-// allowOrigins lets pages of any origin read the answers: no cookie authenticates anything here, so that a page can do
-// no more than who wrote it could do alone.
-func allowOrigins(h http.Header) { h.Set("Access-Control-Allow-Origin", "*") }
+// admitOrigin refuses pages of origins that the tenant does not allow, and keeps them from reading so.
+func (e *Edge) admitOrigin(h http.Header, r *http.Request, g *tenants.Grant) error {
+	t, err := e.registry.Get(g.Tenant)
+	if err != nil || len(t.Origins) == 0 {
+		return err
+	}
+	h.Set("Vary", "Origin")
+	h.Del(allowOrigin)
+	of := origin.Of(r.Header)
+	if err := origin.Check(of, t.Origins); err != nil {
+		return err
+	}
+	if of != "" {
+		h.Set(allowOrigin, of)
+	}
+	return nil
+}
+
+const allowOrigin = "Access-Control-Allow-Origin"
+
+// allowOrigins lets pages of any origin read the answers, as long as no tenant is known that says otherwise: no cookie
+// authenticates anything here, so that a page can do no more than who wrote it could do alone.
+func allowOrigins(h http.Header) { h.Set(allowOrigin, "*") }
 
 func (v verbs) preflight(w http.ResponseWriter) {
 	h := w.Header()

@@ -40,6 +40,7 @@ type Tenant struct {
 	APIKeys []APIKey         `json:"api_keys"`        // oldest first, the dead ones too
 	Creds   []Creds          `json:"creds,omitempty"` // of its services, oldest first, the dead ones too
 
+	Origins     []string     `json:"origins,omitempty"`     // whose web pages may use it; empty means any
 	Revocations []Revocation `json:"revocations,omitempty"` // of tokens, oldest first
 	Kicks       []Kick       `json:"kicks,omitempty"`       // the last ones, oldest first
 

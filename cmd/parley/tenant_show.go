@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"strings"
 
 	"parley/admin"
 )
@@ -23,7 +25,8 @@ func (cmd *tenantShowCmd) Run(c *console) error {
 			return c.printJSON(t)
 		}
 		err = c.table([]string{"Tenant:", string(t.ID)}, []string{"Name:", t.Name}, []string{"State:", string(t.State)},
-			[]string{"Created:", when(t.Created)}, []string{"Account:", string(t.Account)}, []string{""})
+			[]string{"Created:", when(t.Created)}, []string{"Account:", string(t.Account)},
+			[]string{"Origins:", cmp.Or(strings.Join(t.Origins, ", "), "any")}, []string{""})
 		if err != nil {
 			return err
 		}

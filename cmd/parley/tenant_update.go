@@ -17,6 +17,17 @@ type tenantUpdateCmd struct {
 	ID   string  `arg:"" help:"Id of the tenant."`
 	Name *string `help:"Name for people."`
 	limitFlags
+	Origin    []string `xor:"origins" placeholder:"ORIGIN" help:"Origin whose web pages may use the tenant, such as https://app.example.com; may be repeated, and replaces the list."`
+	AnyOrigin bool     `xor:"origins" help:"Let pages of any origin use the tenant, which is the default."`
+}
+
+// origins is what the list is to be, nil when it stays.
+func (cmd *tenantUpdateCmd) origins() *[]string {
+	if !cmd.AnyOrigin && len(cmd.Origin) == 0 {
+		return nil
+	}
+	list := append([]string{}, cmd.Origin...)
+	return &list
 }
 
 // Run changes what is given and leaves the rest as it is. Limits act on open connections, too.
@@ -25,11 +36,11 @@ func (cmd *tenantUpdateCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if cmd.Name == nil && limits == nil {
-		return fault.New(fault.Usage, "Nothing is to be changed.").WithFix("Give --name or --limit NAME=VALUE; parley tenant show %s lists the limits.", cmd.ID)
+	if cmd.Name == nil && limits == nil && cmd.origins() == nil {
+		return fault.New(fault.Usage, "Nothing is to be changed.").WithFix("Give --name, --origin or --limit NAME=VALUE; parley tenant show %s lists the limits.", cmd.ID)
 	}
 	return cmd.with(c, func(client *admin.Client) error {
-		t, err := client.UpdateTenant(c.ctx, cmd.ID, admin.TenantChange{Name: cmd.Name, Limits: limits})
+		t, err := client.UpdateTenant(c.ctx, cmd.ID, admin.TenantChange{Name: cmd.Name, Limits: limits, Origins: cmd.origins()})
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,9 @@ var _ conversation.Client = (*client)(nil)
 // Open implements conversation.Client.
 func (c *client) Open(s *conversation.Socket) error {
 	c.socket = s
-	s.Admit(c.grant, c.principal)
+	if err := s.Admit(c.grant, c.principal); err != nil {
+		return err
+	}
 	c.heart = &heartbeat{
 		every: c.dialect.cfg.PingEvery, within: c.dialect.cfg.PongWithin,
 		ask: func() { s.Send(pingFrame) }, missing: func() { s.Close(ws.GoingAway, "no pong in time") },

@@ -69,8 +69,11 @@ func (c *client) enter(ctx context.Context, token string) error {
 	if g.Login {
 		return fault.New(fault.AuthFailed, "A login token opens no connection.").WithFix("Exchange it for an access token first.")
 	}
+	who := sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims}
+	if err := c.socket.Admit(g, who); err != nil {
+		return err
+	}
 	c.entered.Store(true)
-	c.socket.Admit(g, sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims})
 	return nil
 }
 

@@ -25,7 +25,9 @@ var _ conversation.Client = (*client)(nil)
 // Open implements conversation.Client.
 func (c *client) Open(s *conversation.Socket) error {
 	c.socket = s
-	s.Admit(c.grant, c.principal)
+	if err := s.Admit(c.grant, c.principal); err != nil {
+		return err
+	}
 	s.Send(connectionFrame(c.session, time.Now()))
 	return s.Follow(c.session, &encoder{})
 }

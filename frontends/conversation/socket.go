@@ -34,14 +34,19 @@ type Socket struct {
 	lost   []*place          // guarded by mu; places in sessions that are gone, still to be closed
 }
 
-// Admit lets the user in whom a grant proves. It has to be called once, before Follow.
-func (s *Socket) Admit(g *tenants.Grant, p sessions.Principal) {
+// Admit lets the user in whom a grant proves. It has to be called once, before Follow. It returns fault.PermissionDenied for
+// a page of an origin that the tenant does not allow, which is not let in.
+func (s *Socket) Admit(g *tenants.Grant, p sessions.Principal) error {
+	if err := s.desk.door.Open(g.Tenant, s.conn.Origin()); err != nil {
+		return err
+	}
 	s.principal, s.key = p, g.APIKey != ""
 	pass := door.Pass{Grant: g, Who: p.User}
 	if s.warned {
 		pass.Expiring = func(at time.Time) { s.Send(s.client.Expiring(at)) }
 	}
 	s.visitor = s.desk.door.Admit(s.conn, pass)
+	return nil
 }
 
 // Renew lets the connection go on under another token of its user, or another API key of its tenant if it came with one.

@@ -7,6 +7,7 @@ import (
 
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/origin"
 	"parley/tenants"
 )
 
@@ -84,6 +85,15 @@ func (d *Door) Admit(c *ws.Conn, p Pass) *Visitor {
 	return v
 }
 
+// Open reports why a page of this origin may not use a tenant: nil, fault.PermissionDenied or NotFound.
+func (d *Door) Open(tenant tenants.ID, of string) error {
+	t, err := d.registry.Get(tenant)
+	if err != nil {
+		return err
+	}
+	return origin.Check(of, t.Origins)
+}
+
 // Renew lets the connection go on under another grant.
 func (v *Visitor) Renew(g *tenants.Grant) {
 	v.door.mu.Lock()
@@ -128,6 +138,9 @@ func (v *Visitor) check(t *tenants.Tenant) {
 	}
 	switch fault.CodeOf(v.door.registry.Recheck(g)) {
 	case "":
+		if origin.Check(v.conn.Origin(), t.Origins) != nil {
+			v.conn.Cut(ws.PolicyViolation, "pages of this origin may not use the tenant any more")
+		}
 	case fault.TenantSuspended:
 		v.conn.Cut(Suspended, "the tenant is suspended")
 	case fault.TokenExpired:

@@ -31,8 +31,6 @@ func handshakeFault(err error) error {
 		return err
 	}
 	switch h.Status {
-	case http.StatusForbidden:
-		return fault.New(fault.PermissionDenied, "%s", h.Reason)
 	case http.StatusServiceUnavailable:
 		return fault.New(fault.Draining, "%s", h.Reason)
 	}

@@ -54,7 +54,9 @@ func (c *client) enter() error {
 		return err
 	}
 	c.grant = g
-	c.socket.Admit(g, who)
+	if err := c.socket.Admit(g, who); err != nil {
+		return err
+	}
 	known, err := hub.Known(ctx, who)
 	if err != nil {
 		return err

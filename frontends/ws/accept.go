@@ -8,14 +8,12 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"parley/internal/origin"
 )
 
 // Options are the terms of one connection. The zero value is ready to use.
 type Options struct {
-	// Origins are the origins whose pages may connect, as "scheme://host" or "scheme://host:port"; all three parts
-	// must match. nil means any. Clients that are no browsers send no origin and are always let in.
-	Origins []string
-
 	// Subprotocol is chosen if the client offers it. "" means none.
 	Subprotocol string
 
@@ -63,9 +61,6 @@ func (e *HandshakeError) Error() string {
 // A request that is not to be upgraded yields a *HandshakeError for the caller to answer, and handle is not called.
 // HTTP/2 has no upgrade: leave it out of the server's TLS protocols.
 func (s *Set) Accept(w http.ResponseWriter, r *http.Request, opts Options, handle func(*Conn)) error {
-	if !originAllowed(r.Header.Get("Origin"), opts.Origins) {
-		return &HandshakeError{Status: http.StatusForbidden, Reason: "origin not allowed"}
-	}
 	if !s.reserve() {
 		return &HandshakeError{Status: http.StatusServiceUnavailable, Reason: "shutting down"}
 	}
@@ -85,11 +80,12 @@ func (s *Set) upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*Co
 		set:          s,
 		queueLimit:   opts.QueueBytes,
 		messageLimit: opts.MessageLimit,
+		origin:       strings.Clone(origin.Of(r.Header)), // or it would hold the request's memory
 		slow:         slowClose{code: opts.SlowCode, reason: opts.SlowReason},
 	}
 	c.keep.heard.Store(s.clock.Load())
 	accept := &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // the origin was checked
+		InsecureSkipVerify: true, // whose pages may connect depends on the tenant, which the caller knows
 		CompressionMode:    websocket.CompressionDisabled,
 		OnPingReceived:     c.onPing,
 		OnPongReceived:     c.onPong,

@@ -24,6 +24,7 @@ type Conn struct {
 
 	queueLimit   int
 	messageLimit int
+	origin       string
 	slow         slowClose
 
 	reader       // touched by the reader goroutine only
@@ -91,6 +92,9 @@ type watch struct {
 
 // RemoteAddr returns the address at the other end of the socket, which may be a proxy's.
 func (c *Conn) RemoteAddr() net.Addr { return c.net.RemoteAddr() }
+
+// Origin returns the origin of the page that has opened the connection, "" when none has. See package origin.
+func (c *Conn) Origin() string { return c.origin }
 
 // Subprotocol returns what [Options.Subprotocol] asked for, if the client had offered it, or "".
 func (c *Conn) Subprotocol() string { return c.peer.Subprotocol() }
