@@ -322,6 +322,11 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		}
 		content = bytes.NewReader(b)
 	}
+	return c.sendAs(ctx, method, path, "application/json", content)
+}
+
+// sendAs is send with a body of another kind; nil sends none.
+func (c *Client) sendAs(ctx context.Context, method, path, kind string, content io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+prefix+path, content)
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "The request can't be made: %s.", err)
@@ -330,8 +335,8 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	if c.person != "" {
 		req.Header.Set(PersonHeader, c.person)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if content != nil {
+		req.Header.Set("Content-Type", kind)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

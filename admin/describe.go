@@ -28,7 +28,7 @@ func (s *Server) describe() *openapi.Document {
 		Title: "Parley admin API", Version: s.cfg.Info().Version, Refusal: Problem{},
 		About: "Administration of a Parley broker. Every request carries the admin key: `Authorization: Bearer KEY`.",
 		Enums: map[reflect.Type][]string{
-			reflect.TypeFor[tenants.State](): {"creating", "active", "suspending", "suspended", "resuming", "updating", "deleting"},
+			reflect.TypeFor[tenants.State](): {"creating", "active", "suspending", "suspended", "resuming", "updating", "deleting", "restoring"},
 			reflect.TypeFor[tenants.Alg]():   {"HS256", "ES256", "EdDSA", "RS256"},
 			reflect.TypeFor[tenants.Scope](): {"chats:read", "chats:write"},
 			reflect.TypeFor[Role]():          {"service", "worker"},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"parley/backup"
 	"parley/internal/openapi"
 	"parley/sessions"
 	"parley/tenants"
@@ -52,7 +53,7 @@ const ofTenant = "/tenants/{tenant}"
 func (s *Server) table() (all []route) {
 	for _, part := range [][]route{
 		s.nodeRoutes(), s.auditRoutes(), s.tenantRoutes(), s.credentialRoutes(), s.agentRoutes(), s.channelRoutes(), s.sessionRoutes(),
-		s.roomRoutes(),
+		s.roomRoutes(), s.backupRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -88,6 +89,22 @@ func (s *Server) tenantRoutes() []route {
 		{id: "deleteTenant", method: "DELETE", path: ofTenant, handle: s.deleteTenant, says: "Remove a tenant; all its data is erased when the answer comes.", gives: nothing()},
 		{id: "suspendTenant", method: "POST", path: ofTenant + "/suspend", handle: s.suspendTenant, says: "Refuse all of a tenant's agents and services; its data stays.", gives: answer(tenants.Tenant{})},
 		{id: "resumeTenant", method: "POST", path: ofTenant + "/resume", handle: s.resumeTenant, says: "Undo suspend.", gives: answer(tenants.Tenant{})},
+	}
+}
+
+func (s *Server) backupRoutes() []route {
+	archive := openapi.Bytes{Media: tarType}
+	yes := []string{"yes", "no"}
+	return []route{
+		{id: "backup", method: "GET", path: "/backup", handle: s.backup, says: "Copy tenants into an archive, which is whole when it ends with its checksums.", query: query{
+			{Name: "tenant", About: "Only this tenant."},
+			{Name: "secrets", About: "Whether what tokens are signed with is in it, and the API keys; without it, yes.", OneOf: yes},
+		}, gives: answer(archive), private: true, names: queriedTenant},
+		{id: "restore", method: "POST", path: "/restore", handle: s.restore, says: "Bring tenants back from an archive, which is proven before anything is done.", takes: archive, query: query{
+			{Name: "tenant", About: "Only this tenant."},
+			{Name: "as", About: "What that one is to be called."},
+			{Name: "replace", About: "Whether to take the places of tenants that exist; without it, no.", OneOf: yes},
+		}, gives: answer(backup.Restored{}), names: queriedTenant},
 	}
 }
 

@@ -43,6 +43,8 @@ type Config struct {
 	MetricsKey    string       // opens the metrics and nothing else. Empty means that there is none.
 	Metrics       http.Handler // what concerns the whole broker. Nil means that it is not shown.
 	TenantMetrics http.Handler // what is counted for each tenant. Nil means that it is not shown.
+
+	Spool string // directory in which backups wait that are being restored. Defaults to the one for temporary files.
 }
 
 // Server is the admin API. Serve runs it; it is also an http.Handler.
@@ -153,6 +155,9 @@ func (s *Server) guard(rt route) http.Handler {
 			err = s.record(rt, who, w, r)
 		} else {
 			err = rt.handle(w, r)
+		}
+		if _, begun := errors.AsType[cutOff](err); begun {
+			panic(http.ErrAbortHandler) // the only way to tell the client that the answer is not whole
 		}
 		if err != nil {
 			s.refuse(w, r, err)

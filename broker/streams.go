@@ -120,3 +120,6 @@ func (c *Conn) PutState(key string, value []byte) error {
 	}
 	return c.nc.PublishMsg(msg)
 }
+
+// BucketStream is the stream that holds a bucket.
+func BucketStream(bucket string) string { return "KV_" + bucket }

@@ -140,6 +140,10 @@ func (h *Hub) Open(ctx context.Context, tenant tenants.ID, account broker.Accoun
 		return nil, fault.New(fault.Draining, "The broker is shutting down.")
 	}
 	s := h.spaces[tenant]
+	if s != nil && s.account != account { // another one has taken the tenant's place, out of a backup
+		h.task(s.close)
+		s = nil
+	}
 	first := s == nil
 	if first {
 		s = newSpace(h, tenant, account)

@@ -82,11 +82,14 @@ func (r *Registry) insert(ctx context.Context, spec Spec) (Tenant, error) {
 // is none.
 func (r *Registry) existing(ctx context.Context, id ID) (Tenant, error) {
 	t, err := r.read(ctx, id)
-	if err == nil && !t.State.settled() {
+	if err == nil && r.unfinished(t) {
 		t, err = r.settle(ctx, t)
 	}
-	if err == nil && t.Revision == 0 {
+	switch {
+	case err == nil && t.Revision == 0:
 		err = notFound(id)
+	case err == nil && t.State == Restoring:
+		err = fault.New(fault.Unavailable, "The tenant %s is just being restored.", id)
 	}
 	return t, err
 }
@@ -217,10 +220,10 @@ func (r *Registry) change(ctx context.Context, id ID, edit func(*Tenant) (bool, 
 // finishAndSee does what t's state asks for, and waits until this node has seen the result.
 func (r *Registry) finishAndSee(ctx context.Context, t Tenant) (Tenant, error) {
 	var err error
-	if t.State.settled() {
-		err = r.sync()
-	} else {
+	if r.unfinished(t) {
 		t, err = r.settle(ctx, t)
+	} else {
+		err = r.sync()
 	}
 	if err != nil || t.Revision == 0 {
 		return t, err

@@ -21,6 +21,7 @@ type record struct {
 	Tenant
 	Keys    []keyRecord    `json:"keys"`     // hides Tenant.Keys
 	APIKeys []apiKeyRecord `json:"api_keys"` // hides Tenant.APIKeys
+	Spare   spare          `json:"spare,omitzero"`
 }
 
 type apiKeyRecord struct {
@@ -35,7 +36,10 @@ type keyRecord struct {
 }
 
 func encodeRecord(t Tenant) ([]byte, error) {
-	r := record{Format: recordFormat, Tenant: t, Keys: make([]keyRecord, len(t.Keys)), APIKeys: make([]apiKeyRecord, len(t.APIKeys))}
+	r := record{
+		Format: recordFormat, Tenant: t, Spare: t.spare,
+		Keys: make([]keyRecord, len(t.Keys)), APIKeys: make([]apiKeyRecord, len(t.APIKeys)),
+	}
 	for i, k := range t.Keys {
 		r.Keys[i].Key = k
 		if k.material != nil {
@@ -62,18 +66,31 @@ func encodeRecord(t Tenant) ([]byte, error) {
 
 // decodeRecord reads an entry of the bucket. The revision is the bucket's, not the record's.
 func decodeRecord(entry jetstream.KeyValueEntry) (Tenant, error) {
-	var r record
-	if err := json.Unmarshal(entry.Value(), &r); err != nil {
+	t, err := parseRecord(entry.Value())
+	if err == nil && string(t.ID) != entry.Key() {
+		err = fmt.Errorf("it is the record of %q", t.ID)
+	}
+	if err != nil {
 		return Tenant{}, fmt.Errorf("decode tenant %q: %w", entry.Key(), err)
 	}
-	if r.Format != recordFormat || string(r.ID) != entry.Key() || r.Account == "" {
-		return Tenant{}, fmt.Errorf("decode tenant %q: not a record of format %d", entry.Key(), recordFormat)
+	t.Revision = entry.Revision()
+	return t, nil
+}
+
+// parseRecord undoes encodeRecord.
+func parseRecord(b []byte) (Tenant, error) {
+	var r record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Tenant{}, err
+	}
+	if r.Format != recordFormat || r.Account == "" {
+		return Tenant{}, fmt.Errorf("not a record of format %d", recordFormat)
 	}
 	t := r.Tenant
 	if t.Limits == nil { // written before there were limits
 		t.Limits = Limits{}
 	}
-	t.Revision = entry.Revision()
+	t.spare = r.Spare
 	t.Keys = make([]Key, len(r.Keys))
 	for i, k := range r.Keys {
 		t.Keys[i] = k.Key

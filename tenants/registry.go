@@ -23,6 +23,8 @@ type engine interface {
 	EraseAccount(ctx context.Context, a broker.AccountID) error
 	Creds(a broker.AccountID, req broker.CredsRequest) (creds []byte, userKey string, err error)
 	Restore(ctx context.Context, all []broker.Account, whole bool) error
+	Node() broker.Token
+	Alive(node broker.Token) bool
 	Clustered() bool
 	Sync() error
 	Losses() (losses <-chan struct{}, stop func())
@@ -95,6 +97,9 @@ func (r *Registry) accounts() (all []broker.Account) {
 	defer r.mu.RUnlock()
 	for _, res := range r.residents {
 		all = append(all, res.tenant.account())
+		if spare := res.tenant.spare.Account; spare != "" && spare != res.tenant.Account {
+			all = append(all, broker.Account{ID: spare, Name: string(res.tenant.ID)})
+		}
 	}
 	return all
 }
@@ -200,7 +205,7 @@ func (r *Registry) resident(id ID) (resident, bool) {
 }
 
 // visible reports whether anybody may know of t: it is made, and not being deleted.
-func visible(t Tenant) bool { return t.State != Creating && !t.Gone() }
+func visible(t Tenant) bool { return t.State != Creating && t.State != Restoring && !t.Gone() }
 
 func notFound(id ID) error {
 	return fault.New(fault.NotFound, "There is no tenant %q.", string(id)).WithFix("See them all with: parley tenant list")

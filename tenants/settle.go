@@ -19,10 +19,12 @@ import (
 //	resume    record: resuming    account opened      record: active
 //	update    record: updating    account changed     record: active
 //	delete    record: deleting    account erased      record removed
+//	restore   record: restoring   account filled      record: active, or all of it removed
 //
 // The first write decides. Clients are refused from then on, or not let in before the last write. The step in the
 // middle may be repeated any number of times, by any node: whoever meets a record in a state ending in -ing (at start,
-// every minute, or before changing it) does the step and the last write again.
+// every minute, or before changing it) does the step and the last write again. What is restored is the business of the
+// node that does it for as long as that one lives; then it is removed (restore.go).
 
 // settle finishes the step that t is in and returns the tenant as it then is, with a revision of 0 when it was deleted.
 // Several nodes may do so at once. As their steps may overtake each other, whoever loses the race for the last write
@@ -56,7 +58,12 @@ func (r *Registry) settle(ctx context.Context, t Tenant) (Tenant, error) {
 
 // step makes the engine what t's state says.
 func (r *Registry) step(ctx context.Context, t Tenant) error {
-	if t.State == Deleting {
+	if r.abandoned(t) || t.State == Deleting && t.spare.Account != "" {
+		if err := r.erase(ctx, Tenant{ID: t.ID, Account: t.spare.Account}); err != nil {
+			return err
+		}
+	}
+	if t.State == Deleting || t.State == Restoring {
 		return r.erase(ctx, t)
 	}
 	if err := r.engine.PutAccount(ctx, t.account()); err != nil {
@@ -79,8 +86,12 @@ func (r *Registry) erase(ctx context.Context, t Tenant) error {
 
 // finish writes that t's step is done. For a settled t it only makes sure that t is still current.
 func (r *Registry) finish(ctx context.Context, t Tenant) (Tenant, error) {
+	abandoned := r.abandoned(t)
+	if abandoned {
+		t.spare = spare{}
+	}
 	switch t.State {
-	case Deleting:
+	case Deleting, Restoring:
 		err := r.bucket.Purge(ctx, string(t.ID), jetstream.LastRevision(t.Revision))
 		return Tenant{}, stored(err)
 	case Creating, Resuming, Updating:
@@ -88,6 +99,9 @@ func (r *Registry) finish(ctx context.Context, t Tenant) (Tenant, error) {
 	case Suspending:
 		t.State = Suspended
 	default:
+		if abandoned {
+			break
+		}
 		current, err := r.read(ctx, t.ID)
 		if err == nil && current.Revision != t.Revision {
 			err = jetstream.ErrKeyRevisionMismatch
@@ -97,12 +111,22 @@ func (r *Registry) finish(ctx context.Context, t Tenant) (Tenant, error) {
 	return r.write(ctx, t)
 }
 
+// unfinished reports whether somebody has left a step of t that is to be done again.
+func (r *Registry) unfinished(t Tenant) bool {
+	return r.abandoned(t) || !t.State.settled() && t.State != Restoring
+}
+
+// abandoned reports whether t has a second account that nobody works on any more.
+func (r *Registry) abandoned(t Tenant) bool {
+	return t.spare.Account != "" && (t.spare.Node == "" || !r.engine.Alive(t.spare.Node))
+}
+
 // settleAll finishes all steps that somebody has left.
 func (r *Registry) settleAll(ctx context.Context) {
 	r.mu.RLock()
 	var pending []Tenant
 	for _, res := range r.residents {
-		if !res.tenant.State.settled() {
+		if r.unfinished(res.tenant) {
 			pending = append(pending, res.tenant)
 		}
 	}

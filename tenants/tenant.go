@@ -22,6 +22,7 @@ const (
 	Resuming   State = "resuming"   // refused until its account is back
 	Updating   State = "updating"   // in use; its account is being brought up to date
 	Deleting   State = "deleting"   // gone for everyone; its data is being erased
+	Restoring  State = "restoring"  // not there yet for anyone; a node fills it from a backup
 )
 
 // settled reports whether no step is under way.
@@ -45,6 +46,15 @@ type Tenant struct {
 	Kicks       []Kick       `json:"kicks,omitempty"`       // the last ones, oldest first
 
 	Revision uint64 `json:"revision"` // grows with every change; never the same for two tenants
+
+	spare spare
+}
+
+// spare is a second account of a tenant: one that a node fills from a backup, or one that was replaced by such a one and
+// has yet to be erased. Zero means that there is none.
+type spare struct {
+	Account broker.AccountID `json:"account"`
+	Node    broker.Token     `json:"node,omitempty"` // who fills it; empty when it has to be erased
 }
 
 // Suspended reports whether the tenant's tokens are refused although they may be good.

@@ -134,7 +134,7 @@ func (n *node) openEdges(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready}
+	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
 	n.cfg.Edge.Meters = n.meters
 	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.log)
 	n.sources = append(n.sources, n.edge)

@@ -29,6 +29,8 @@ type commands struct {
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
 	Audit      auditCmd      `cmd:"" help:"Look at what admins have done."`
 	Node       nodeCmd       `cmd:"" help:"Look at the nodes of a cluster, and replace one."`
+	Backup     backupCmd     `cmd:"" help:"Copy tenants into a file while the server serves."`
+	Restore    restoreCmd    `cmd:"" help:"Bring tenants back from a backup."`
 	Worker     workerCmd     `cmd:"" help:"Answer what users say in sessions."`
 	Bench      benchCmd      `cmd:"" help:"Load a server, and count what becomes of every message."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

@@ -47,6 +47,9 @@ type Parameter struct {
 // Lines is an answer that goes on: JSON values of the type of Of, one a line, until either side ends it.
 type Lines struct{ Of any }
 
+// Bytes is a body that is no JSON, of that media type.
+type Bytes struct{ Media string }
+
 // Document is an OpenAPI document. Its JSON form is what tools read.
 type Document struct {
 	OpenAPI    string                           `json:"openapi"`
@@ -100,7 +103,7 @@ type response struct {
 }
 
 type mediaType struct {
-	Schema *Schema `json:"schema"`
+	Schema *Schema `json:"schema,omitzero"`
 }
 
 // Media types of bodies.
@@ -161,6 +164,8 @@ func (s *schemas) content(v any, how strictness) map[string]mediaType {
 		return nil
 	case Lines:
 		return map[string]mediaType{mediaLines: {s.of(reflect.TypeOf(v.Of), how)}}
+	case Bytes:
+		return map[string]mediaType{v.Media: {}}
 	default:
 		return map[string]mediaType{mediaJSON: {s.of(reflect.TypeOf(v), how)}}
 	}

@@ -1,0 +1,21 @@
+package broker
+
+import (
+	"context"
+
+	"parley/internal/fault"
+)
+
+// Visit returns a connection to an account of the caller's own, which nobody else uses, whether the account is suspended or
+// not. leave closes it, and must be called when the error is nil.
+func (e *Engine) Visit(ctx context.Context, a AccountID) (c *Conn, leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	c = &Conn{id: a, engine: e, ready: make(chan struct{}), ended: make(chan struct{}), table: &connTable{}, streams: map[string]bool{}}
+	close(c.ready)
+	if err := c.dial(e); err != nil {
+		return nil, nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+	}
+	return c, c.close, nil
+}
