@@ -135,7 +135,7 @@ func (r *reader) file() (name string, content []byte, err error) {
 func (r *reader) beginTenant(name string, record []byte) (part, error) {
 	t, err := tenants.ParseExport(record)
 	if err != nil {
-		return part{}, damaged("%q: %s", printable(name), fault.Message(err))
+		return part{}, damaged("%q: %s", printable(name), strings.TrimSuffix(fault.Message(err), "."))
 	}
 	if name != recordPath(t.ID) || r.tenants[t.ID] {
 		return part{}, damaged("the file %q has no place there", printable(name))

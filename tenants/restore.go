@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -82,7 +83,7 @@ func ParseExport(record []byte) (Tenant, error) {
 		err = t.check()
 	}
 	if err != nil {
-		return Tenant{}, fault.Wrap(fault.InvalidFormat, err, "This is not the record of a tenant: %s.", err)
+		return Tenant{}, fault.Wrap(fault.InvalidFormat, err, "This is not the record of a tenant: %s.", strings.TrimSuffix(err.Error(), "."))
 	}
 	t.spare = spare{}
 	return t, nil

@@ -16,8 +16,8 @@ var floors = map[string]int{
 	"sessions": 4, "rooms": 4,
 	"channels": 3,
 	"acks":     2, "backup": 2,
-	"tenants":  1,
-	"broker":   0,
+	"tenants": 1,
+	"broker":  0,
 }
 
 // steps orders what the dialects have in common below frontends, and the workers' SDK under the workers.

@@ -30,6 +30,9 @@ func (cmd *backupCreateCmd) Run(c *console) error {
 	if cmd.Out == "-" && cmd.JSON {
 		return fault.New(fault.Usage, "Both the backup and JSON can't go to stdout.").WithFix("Give --out FILE.")
 	}
+	if _, err := os.Lstat(cmd.Out); err == nil {
+		return fault.New(fault.AlreadyExists, "The file %s exists.", cmd.Out).WithFix("Choose another name with --out.")
+	}
 	return cmd.with(c, func(client *admin.Client) error {
 		from, err := client.Backup(c.ctx, cmd.Tenant, !cmd.WithoutSecrets)
 		if err != nil {
@@ -72,9 +75,6 @@ func unfinished(err error) error {
 // saveBackup writes an archive to a file that only its owner can read, checking it on the way. The file has its name once
 // it is whole and on disk.
 func saveBackup(from io.Reader, name string) (found backup.Contents, err error) {
-	if _, err := os.Lstat(name); err == nil {
-		return found, fault.New(fault.AlreadyExists, "The file %s exists.", name).WithFix("Choose another name with --out.")
-	}
 	partial := name + ".partial"
 	file, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
