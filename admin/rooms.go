@@ -41,14 +41,14 @@ func roomFault(err error, p rooms.Principal) error {
 	return err
 }
 
-// inCall names the tenant of the path as somebody who may do everything in its rooms.
-func (s *Server) inCall(r *http.Request) (rooms.Principal, error) {
+// inMeetings names the tenant of the path as somebody who may do everything in its rooms.
+func (s *Server) inMeetings(r *http.Request) (rooms.Principal, error) {
 	p, err := s.oversee(r)
 	return rooms.Principal{Tenant: p.Tenant, Account: p.Account}, err
 }
 
 func (s *Server) listRooms(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.inCall(r)
+	p, err := s.inMeetings(r)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *Server) listRooms(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, total, err := s.calls.List(r.Context(), p, offset, max(limit, 1)) // 0 would be all
+	page, total, err := s.meetings.List(r.Context(), p, offset, max(limit, 1)) // 0 would be all
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Server) listRooms(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showRoom(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.inCall(r)
+	p, err := s.inMeetings(r)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *Server) showRoom(w http.ResponseWriter, r *http.Request) error {
 
 // replyRoom answers with a room as it is now.
 func (s *Server) replyRoom(w http.ResponseWriter, r *http.Request, p rooms.Principal, id string) error {
-	info, err := s.calls.Info(r.Context(), p, id)
+	info, err := s.meetings.Info(r.Context(), p, id)
 	if err != nil {
 		return roomFault(err, p)
 	}
@@ -83,11 +83,11 @@ func (s *Server) replyRoom(w http.ResponseWriter, r *http.Request, p rooms.Princ
 }
 
 func (s *Server) closeRoom(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.inCall(r)
+	p, err := s.inMeetings(r)
 	if err != nil {
 		return err
 	}
-	if err := s.calls.Close(r.Context(), p, r.PathValue("room")); err != nil {
+	if err := s.meetings.Close(r.Context(), p, r.PathValue("room")); err != nil {
 		return roomFault(err, p)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -95,11 +95,11 @@ func (s *Server) closeRoom(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) kickParticipant(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.inCall(r)
+	p, err := s.inMeetings(r)
 	if err != nil {
 		return err
 	}
-	if err := s.calls.Kick(r.Context(), p, r.PathValue("room"), r.PathValue("participant")); err != nil {
+	if err := s.meetings.Kick(r.Context(), p, r.PathValue("room"), r.PathValue("participant")); err != nil {
 		return roomFault(err, p)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -107,7 +107,7 @@ func (s *Server) kickParticipant(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) moveParticipant(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.inCall(r)
+	p, err := s.inMeetings(r)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (s *Server) moveParticipant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.calls.Move(r.Context(), p, r.PathValue("room"), r.PathValue("participant"), t.To); err != nil {
+	if err := s.meetings.Move(r.Context(), p, r.PathValue("room"), r.PathValue("participant"), t.To); err != nil {
 		return roomFault(err, p)
 	}
 	return s.replyRoom(w, r, p, t.To)

@@ -36,7 +36,7 @@ func (w *world) call(t *testing.T, room, name string) (id string, g *guest) {
 	}
 	g = &guest{make(chan *rooms.Welcome, 2), make(chan rooms.Reason, 2)}
 	p := rooms.Principal{Tenant: "acme", Account: about.Account}
-	if _, err := w.calls.Join(t.Context(), p, room, rooms.Entry{Name: name}, g); err != nil {
+	if _, err := w.meetings.Join(t.Context(), p, room, rooms.Entry{Name: name}, g); err != nil {
 		t.Fatal(err)
 	}
 	return (<-g.welcomed).Self.ID, g

@@ -56,14 +56,14 @@ type Server struct {
 	engine     *broker.Engine
 	hub        *channels.Hub
 	talks      *sessions.Hub
-	calls      *rooms.Hub
+	meetings   *rooms.Hub
 	log        *slog.Logger
 	routes     http.Handler
 	draining   chan struct{} // closed when Serve begins to end
 }
 
 // New returns the admin API over these parts, which stay the caller's.
-func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, talks *sessions.Hub, calls *rooms.Hub, log *slog.Logger) (*Server, error) {
+func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, talks *sessions.Hub, meetings *rooms.Hub, log *slog.Logger) (*Server, error) {
 	if !ValidKey(cfg.Key) || cfg.Journal == nil || cfg.Info == nil || cfg.Ready == nil {
 		return nil, errors.New("the admin API needs a key and something to say")
 	}
@@ -71,7 +71,7 @@ func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *cha
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), metricsSum: sha256.Sum256([]byte(cmp.Or(cfg.MetricsKey, cfg.Key))), registry: registry, engine: engine, hub: hub, talks: talks, calls: calls,
+		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), metricsSum: sha256.Sum256([]byte(cmp.Or(cfg.MetricsKey, cfg.Key))), registry: registry, engine: engine, hub: hub, talks: talks, meetings: meetings,
 		log: log, draining: make(chan struct{}),
 	}
 	s.routes = s.mux()

@@ -35,7 +35,7 @@ type world struct {
 	engine     *broker.Engine
 	hub        *channels.Hub
 	talks      *sessions.Hub
-	calls      *rooms.Hub
+	meetings   *rooms.Hub
 	registry   *tenants.Registry
 	full       atomic.Bool
 	unwritable atomic.Bool        // the audit log
@@ -64,13 +64,13 @@ func newWorld(t *testing.T) *world {
 	w.registry = registry
 	w.talks, err = sessions.NewHub(sessions.Config{}, w.engine, committer, slog.New(slog.DiscardHandler))
 	must(err)
-	w.calls, err = rooms.NewHub(rooms.Config{}, w.engine, slog.New(slog.DiscardHandler))
+	w.meetings, err = rooms.NewHub(rooms.Config{}, w.engine, slog.New(slog.DiscardHandler))
 	must(err)
 	registry.Changes(func(t tenants.Tenant) { // as the edge does
 		if t.State != tenants.Active {
 			w.hub.Drop(t.ID)
 			w.talks.Drop(t.Account)
-			w.calls.Drop(t.Account)
+			w.meetings.Drop(t.Account)
 		}
 	})
 	w.key, err = EnsureKey(dir)
@@ -80,7 +80,7 @@ func newWorld(t *testing.T) *world {
 	server, err := New(Config{
 		Key: w.key, Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
 		Info: func() Info { return Info{Version: "test", Listen: []string{"127.0.0.1:1"}} },
-	}, registry, w.engine, w.hub, w.talks, w.calls, log)
+	}, registry, w.engine, w.hub, w.talks, w.meetings, log)
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
@@ -102,7 +102,7 @@ func newWorld(t *testing.T) *world {
 	run(&running, func() error { return committer.Run(ctx) })
 	run(&running, func() error { return w.hub.Run(ctx) })
 	run(&running, func() error { return w.talks.Run(ctx) })
-	run(&running, func() error { return w.calls.Run(ctx) })
+	run(&running, func() error { return w.meetings.Run(ctx) })
 	w.Client, err = NewClient(w.url, w.key)
 	must(err)
 	w.Client.http.Transport = &description{t: t, next: http.DefaultTransport}

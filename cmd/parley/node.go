@@ -52,7 +52,7 @@ type node struct {
 	edge     *frontends.Edge
 	meters   *tenants.Meters
 	sources  []meter.Source // what the metrics are made of
-	calls    *rooms.Hub
+	meetings *rooms.Hub
 
 	advertised bool // admin.Advertise was called, at least
 	stages     stages
@@ -88,10 +88,10 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	}
 	n.stages.start(n.talks.Run, n.ended)
 	n.sources = append(n.sources, n.engine, committer, n.hub, n.talks)
-	if n.calls, err = rooms.NewHub(cfg.Rooms, n.engine, log); err != nil {
+	if n.meetings, err = rooms.NewHub(cfg.Rooms, n.engine, log); err != nil {
 		return nil, err
 	}
-	n.stages.start(n.calls.Run, n.ended)
+	n.stages.start(n.meetings.Run, n.ended)
 	return n, n.openEdges(ctx)
 }
 
@@ -141,7 +141,7 @@ func (n *node) openEdges(ctx context.Context) error {
 	if about, err = n.observed(about); err != nil {
 		return err
 	}
-	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.calls, n.log)
+	api, err := admin.New(about, n.registry, n.engine, n.hub, n.talks, n.meetings, n.log)
 	if err != nil {
 		return err
 	}
