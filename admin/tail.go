@@ -34,7 +34,7 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	unregister := s.registry.Changes(func(t tenants.Tenant) {
-		if t.ID == from.Tenant && t.State != tenants.Active {
+		if t.ID == from.Tenant && (t.Suspended() || t.Gone()) {
 			cancel()
 		}
 	})

@@ -371,7 +371,8 @@ func TestBotsBadFrames(t *testing.T) {
 }
 
 func TestBotsRate(t *testing.T) {
-	w := newWorldWith(t, Config{Bots: bots.Config{FramesPerSecond: 1}})
+	w := newWorld(t)
+	w.limit(t, "acme", "messages_per_second=1")
 	p := w.bots(t, "acme", "ann")
 	for range 3 {
 		p.send(`{"type":"ping"}`)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -38,14 +40,17 @@ const (
 
 // Config tunes an Edge. The zero value is ready to use.
 type Config struct {
-	Sockets      ws.Config
-	Assistant    assistant.Config
-	TenantChat   tenantchat.Config
-	Bots         bots.Config
-	ChatPage     bool            // serve the chat page at /
-	MeetPage     bool            // serve the page for calls at /meet
-	Meters       *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
-	DrainTimeout time.Duration   // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
+	Sockets   ws.Config
+	Assistant assistant.Config
+	Bots      bots.Config
+	ChatPage  bool            // serve the chat page at /
+	MeetPage  bool            // serve the page for calls at /meet
+	Meters    *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
+
+	Quota          *quota.Book    // of this node's limits. Defaults to one of the Edge's own.
+	TrustedProxies []netip.Prefix // that are believed what they say of their clients' addresses
+
+	DrainTimeout time.Duration // how long clients have to take what is theirs when the edge ends. Defaults to 10s.
 }
 
 // Edge is one node's side towards its clients.
@@ -56,6 +61,7 @@ type Edge struct {
 	talks    *sessions.Hub
 	log      *slog.Logger
 
+	book       *quota.Book
 	set        *ws.Set
 	door       *door.Door
 	desk       *conversation.Desk
@@ -74,12 +80,17 @@ func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessi
 	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 10*time.Second)
 	life, end := context.WithCancel(context.Background())
 	e := &Edge{cfg: cfg, registry: registry, hub: hub, talks: talks, log: log, set: ws.NewSet(cfg.Sockets), end: end}
-	e.door = door.New(e.set, registry, dialects(), cfg.Meters, log)
+	if e.book = cfg.Quota; e.book == nil {
+		e.book = quota.NewBook(registry, nil, log)
+	}
+	e.door = door.New(e.set, registry, door.Config{
+		Dialects: dialects(), Quota: e.book, Trusted: cfg.TrustedProxies, Meters: cfg.Meters, Log: log,
+	})
 	e.agents = agents.New(life, hub, e.door, registry, log)
 	e.desk = conversation.New(life, e.door, talks, registry, log)
 	e.chat = chat.New(e.desk)
 	e.assistant = assistant.New(cfg.Assistant, e.desk, registry)
-	e.tenantchat = tenantchat.New(cfg.TenantChat, e.desk, registry)
+	e.tenantchat = tenantchat.New(e.desk, registry)
 	e.bots = bots.New(cfg.Bots, e.desk, registry)
 	return e
 }

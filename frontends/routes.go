@@ -120,7 +120,9 @@ func (e *Edge) answered(v verbs, who identify, refuse func(http.ResponseWriter, 
 		}
 		g, err := who(r)
 		if err == nil && g != nil { // else the dialect says on the open connection who may come in
-			err = e.admitOrigin(w.Header(), r, g)
+			if err = e.admitOrigin(w.Header(), r, g); err == nil {
+				err = e.measure(w, r, g)
+			}
 		}
 		if err == nil {
 			err = h(w, r, g)
@@ -129,6 +131,13 @@ func (e *Edge) answered(v verbs, who identify, refuse func(http.ResponseWriter, 
 			refuse(w, r, err)
 		}
 	}
+}
+
+// measure counts a request among its tenant's messages, and bounds its body as it would a message.
+func (e *Edge) measure(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
+	t := e.book.Tenant(g.Tenant)
+	r.Body = http.MaxBytesReader(w, r.Body, int64(t.MessageBytes()))
+	return t.Request(r.ContentLength)
 }
 
 // holder identifies whoever holds an access token. parameter is where in the query it may stand.

@@ -370,7 +370,7 @@ func TestTenantChatConnectionLimit(t *testing.T) {
 		p.event("connection_established")
 		open = append(open, p)
 	}
-	w.tenantchat(t, key, "ann", chat).refused("LIMIT_EXCEEDED", "The tenant has 50 connections open, which is the limit")
+	w.tenantchat(t, key, "ann", chat).refused("LIMIT_EXCEEDED", "The tenant has 50 connections open, which is the limit.")
 	_, evil := w.apiKey(t, "evil", tenants.APIKeySpec{})
 	w.meet(t, evil, "ann", w.newChat(t, evil, "ann")) // another tenant has its own
 	_ = open[7].conn.Close(websocket.StatusNormalClosure, "")

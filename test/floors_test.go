@@ -15,7 +15,7 @@ var floors = map[string]int{
 	"frontends": 5, "admin": 5,
 	"sessions": 4, "rooms": 4,
 	"channels": 3,
-	"acks":     2, "backup": 2,
+	"acks":     2, "backup": 2, "quota": 2,
 	"tenants": 1,
 	"broker":  0,
 }

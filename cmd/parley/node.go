@@ -18,6 +18,7 @@ import (
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/quota"
 	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
@@ -47,6 +48,7 @@ type node struct {
 	info     admin.Info     // where the node is reached
 	engine   *broker.Engine
 	registry *tenants.Registry
+	book     *quota.Book
 	hub      *channels.Hub
 	talks    *sessions.Hub
 	edge     *frontends.Edge
@@ -80,6 +82,8 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	n.stages.start(n.registry.Run, n.ended)
+	n.book = quota.NewBook(n.registry, n.engine, log)
+	n.stages.start(n.book.Run, n.ended)
 	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Meters: n.meters}, n.engine, committer, log)
 	n.stages.start(n.hub.Run, n.ended)
 	cfg.Sessions.Meters = n.meters
@@ -135,9 +139,9 @@ func (n *node) openEdges(ctx context.Context) error {
 		return err
 	}
 	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
-	n.cfg.Edge.Meters = n.meters
+	n.cfg.Edge.Meters, n.cfg.Edge.Quota = n.meters, n.book
 	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.log)
-	n.sources = append(n.sources, n.edge)
+	n.sources = append(n.sources, n.edge, n.book)
 	if about, err = n.observed(about); err != nil {
 		return err
 	}

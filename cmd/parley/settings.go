@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type settings struct {
 
 	NATSURL []string `setting:"" name:"nats-url" placeholder:"URL" help:"External NATS servers to use instead of an embedded one, nats://host:port or tls://host:port; see parley nats config."`
 	NATSCA  string   `setting:"" name:"nats-ca" placeholder:"FILE" help:"Certificates that vouch for the external NATS servers. Defaults to those that the system trusts."`
+
+	TrustedProxies []string `setting:"" placeholder:"CIDR" help:"Proxies that are believed what they say of their clients' addresses (X-Forwarded-For, Forwarded): 10.0.0.0/8,fd00::/8,... Defaults to none."`
 
 	LogLevel  string `setting:"" enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
 	LogFormat string `setting:"" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
@@ -104,6 +107,9 @@ func (s settings) effective() (settings, error) {
 	case clustered && s.ClusterListen == "":
 		s.ClusterListen = ":6222"
 	}
+	if _, err := s.trusted(); err != nil {
+		return s, err
+	}
 	if s.DedupeWindow > s.Retention {
 		return s, fault.New(fault.Usage, "The setting dedupe-window is at most as long as retention.")
 	}
@@ -139,8 +145,29 @@ func (s settings) checkExternal() error {
 	return nil
 }
 
+// trusted returns the ranges of the trusted proxies. One address is a range, too.
+func (s settings) trusted() (all []netip.Prefix, err error) {
+	for _, text := range s.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			at, notOne := netip.ParseAddr(text)
+			if notOne != nil || at.Zone() != "" {
+				return nil, fault.New(fault.Usage, "The setting trusted-proxies has %q, which is no range of addresses.", text).
+					WithFix("Give ranges such as 10.0.0.0/8 or fd00::/8, or single addresses.")
+			}
+			p = netip.PrefixFrom(at, at.BitLen())
+		}
+		if p.Addr().Is4In6() {
+			return nil, fault.New(fault.Usage, "The setting trusted-proxies has %q.", text).WithFix("Write IPv4 addresses as such: 10.0.0.0/8.")
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
 // node returns the settings in the form that the parts of a node take.
 func (s settings) node() nodeConfig {
+	trusted, _ := s.trusted() // effective has seen to it
 	return nodeConfig{
 		Broker: broker.Config{
 			DataDir: s.Data, Listen: s.NATSListen, Retention: s.Retention, Dedupe: s.DedupeWindow, MinFree: s.MinFree,
@@ -158,6 +185,8 @@ func (s settings) node() nodeConfig {
 			ChatPage:     s.ChatPage || s.Dev,
 			MeetPage:     s.MeetPage || s.Dev,
 			DrainTimeout: s.DrainTimeout,
+
+			TrustedProxies: trusted,
 		},
 		Listen:      s.Listen,
 		AdminListen: s.AdminListen,

@@ -106,11 +106,16 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 		return notAllowed("subscribe to", t.channel)
 	}
 	ctx := r.Context()
-	space, err := d.hub.Open(ctx, g.Tenant, g.Account)
+	seat, err := d.door.Reserve(g.Tenant, &d.terms, string(g.Agent), d.door.Address(r))
 	if err != nil {
 		return err
 	}
-	c := &connection{dialect: d, grant: g, space: space, terms: t}
+	space, err := d.hub.Open(ctx, g.Tenant, g.Account)
+	if err != nil {
+		seat.Leave()
+		return err
+	}
+	c := &connection{dialect: d, grant: g, space: space, terms: t, seat: seat, meter: seat.Tenant().Meter(&d.terms)}
 	if err := c.prepare(ctx); err != nil {
 		c.close()
 		return err

@@ -11,11 +11,12 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/tenants"
 )
 
 const (
-	// maxSubscriptions bounds what one connection can make a node hold.
+	// maxSubscriptions bounds what one connection can make a node hold, unless the tenant's limits say otherwise.
 	maxSubscriptions = 1000
 	// maxUnacked bounds the messages of one connection that are on their way to the disk. Its reader waits beyond, so
 	// that TCP slows the client down.
@@ -27,7 +28,9 @@ type connection struct {
 	dialect *Dialect
 	socket  *ws.Conn
 	grant   *tenants.Grant
-	visitor *door.Visitor
+	seat    *door.Seat
+	visitor *door.Visitor // nil until serve; then the seat is its
+	meter   quota.Meter
 	space   *channels.Space
 	present *channels.Presence
 
@@ -86,7 +89,7 @@ func (c *connection) prepare(ctx context.Context) error {
 func (c *connection) serve(socket *ws.Conn) {
 	c.socket = socket
 	defer c.close()
-	pass := door.Pass{Grant: c.grant, Who: string(c.grant.Agent)}
+	pass := door.Pass{Grant: c.grant, Who: string(c.grant.Agent), Seat: c.seat}
 	if c.terms.warn {
 		pass.Expiring = func(at time.Time) { c.answer(expiringFrame(at)) }
 	}
@@ -126,20 +129,37 @@ func (c *connection) begin() error {
 // read carries out what the client sends, until its socket ends.
 func (c *connection) read() {
 	for {
+		c.socket.LimitMessages(c.meter.Tenant().MessageBytes())
 		text, kind, err := c.socket.ReadMessage()
+		size := len(text)
 		var tooBig *ws.TooBigError
-		switch {
-		case errors.As(err, &tooBig):
-			req, _ := decode(nil, text)
-			c.answer(errorFrame(req.ID, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit)))
-		case err != nil:
+		if errors.As(err, &tooBig) {
+			size, err = tooBig.Size, nil
+		}
+		if err != nil {
 			return
+		}
+		flood, tooFast := c.meter.Take(size)
+		switch {
+		case flood:
+			c.socket.Close(ws.PolicyViolation, "far too many messages a second")
+			return
+		case tooFast != nil:
+			c.refuse(text, tooFast)
+		case tooBig != nil:
+			c.refuse(text, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit))
 		case kind != ws.Text:
 			c.answer(errorFrame("", fault.New(fault.InvalidFormat, "Frames are text.")))
 		default:
 			c.handle(text)
 		}
 	}
+}
+
+// refuse answers a frame that was dropped, naming it as far as it can be read.
+func (c *connection) refuse(text []byte, err error) {
+	req, _ := decode(nil, text)
+	c.answer(errorFrame(req.ID, err))
 }
 
 // close gives back what the connection holds. It is called once.
@@ -155,6 +175,8 @@ func (c *connection) close() {
 	}
 	if c.visitor != nil {
 		c.visitor.Leave()
+	} else {
+		c.seat.Leave()
 	}
 	c.space.Release()
 }

@@ -12,6 +12,7 @@ import (
 	"parley/frontends/door"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -25,6 +26,7 @@ type Verifier interface {
 type Dialect struct {
 	hub    *channels.Hub
 	door   *door.Door
+	terms  quota.Dialect
 	tokens Verifier
 	log    *slog.Logger
 
@@ -42,6 +44,7 @@ type room [16]rawjson.Member
 func New(life context.Context, hub *channels.Hub, in *door.Door, tokens Verifier, log *slog.Logger) *Dialect {
 	return &Dialect{
 		hub: hub, door: in, tokens: tokens, log: log, life: life,
+		terms: quota.Dialect{Name: "agents", Subscriptions: maxSubscriptions},
 		rooms: sync.Pool{New: func() any { return new(room) }},
 	}
 }

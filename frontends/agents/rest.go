@@ -16,9 +16,6 @@ import (
 	"parley/tenants"
 )
 
-// maxMessageBytes is the limit on a message, over HTTP as over WebSocket.
-const maxMessageBytes = 64 << 10
-
 // open returns the tenant's space for the time of a request.
 func (d *Dialect) open(r *http.Request, g *tenants.Grant) (*channels.Space, error) {
 	return d.hub.Open(r.Context(), g.Tenant, g.Account)
@@ -98,7 +95,7 @@ func (d *Dialect) Publish(w http.ResponseWriter, r *http.Request, g *tenants.Gra
 	if err != nil {
 		return err
 	}
-	req, err := readRequest(w, r)
+	req, err := readRequest(r)
 	if err != nil {
 		return err
 	}
@@ -148,10 +145,10 @@ func (a answer) Settle(o acks.Outcome) { a <- o }
 // Flush has nothing to do.
 func (a answer) Flush() {}
 
-func readRequest(w http.ResponseWriter, r *http.Request) (request, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessageBytes))
-	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-		return request{}, fault.New(fault.MessageTooLarge, "The message has more than %d bytes.", maxMessageBytes)
+func readRequest(r *http.Request) (request, error) {
+	body, err := io.ReadAll(r.Body)
+	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return request{}, fault.New(fault.MessageTooLarge, "The message has more than %d bytes.", tooBig.Limit)
 	}
 	if err != nil {
 		return request{}, fault.Wrap(fault.InvalidFormat, err, "The body could not be read.")

@@ -42,8 +42,10 @@ func (c *connection) subscribe(req request) error {
 	}
 	// A second subscription to a channel replaces the first, so that a client can go back in it.
 	i := c.find(name)
-	if i < 0 && len(c.subs) >= maxSubscriptions {
-		return fault.New(fault.LimitExceeded, "A connection has at most %d subscriptions.", maxSubscriptions)
+	if i < 0 {
+		if err := c.meter.MaySubscribe(len(c.subs), "A connection has at most %d subscriptions"); err != nil {
+			return err
+		}
 	}
 	if i >= 0 {
 		c.leave(i)

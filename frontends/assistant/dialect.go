@@ -9,6 +9,7 @@ import (
 
 	"parley/frontends/conversation"
 	"parley/internal/rawjson"
+	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -39,12 +40,15 @@ type Dialect struct {
 	cfg      Config
 	desk     *conversation.Desk
 	tokens   Exchanger
+	terms    quota.Dialect
 	attended *attended
 }
 
 // New returns the dialect over these parts, which stay the caller's.
 func New(cfg Config, desk *conversation.Desk, tokens Exchanger) *Dialect {
-	return &Dialect{cfg: cfg.withDefaults(), desk: desk, tokens: tokens, attended: newAttended()}
+	return &Dialect{
+		cfg: cfg.withDefaults(), desk: desk, tokens: tokens, terms: conversation.Terms("assistant"), attended: newAttended(),
+	}
 }
 
 // AccessToken serves /websocket/get_access_token, with the grant of a login token.
@@ -66,7 +70,7 @@ func (d *Dialect) AccessToken(w http.ResponseWriter, r *http.Request, login *ten
 // Connect serves /websocket/ws. What the user's other conversations are answering while nobody looks is told to whoever
 // connects; conversation_id in the query names conversations to follow at once.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
-	return d.desk.Serve(w, r, "assistant", conversation.Limits{}, &client{
+	return d.desk.Serve(w, r, &d.terms, g, &client{
 		dialect:   d,
 		hub:       d.desk.Hub(),
 		grant:     g,

@@ -30,6 +30,10 @@ func (c *client) Open(s *conversation.Socket) error {
 	c.socket = s
 	switch {
 	case fault.CodeOf(c.refused) == fault.AuthRequired:
+		if err := s.Wait(); err != nil {
+			c.turnAway(err)
+			break
+		}
 		c.deadline = time.AfterFunc(c.dialect.cfg.AuthWithin, c.late)
 	case c.refused != nil:
 		c.turnAway(c.refused)

@@ -7,13 +7,19 @@ import (
 	"time"
 
 	"parley/frontends/conversation"
+	"parley/quota"
 	"parley/tenants"
+)
+
+// What counts while a tenant's limits say nothing else. The document has the addresses, and no rate.
+const (
+	messagesPerSecond = 20
+	connectionsPerIP  = 100
 )
 
 // Config tunes a Dialect. The zero value is ready to use.
 type Config struct {
-	FramesPerSecond int           // that one connection may send. Defaults to 20.
-	AuthWithin      time.Duration // how long a client may take to say who it is. Defaults to 10s.
+	AuthWithin time.Duration // how long a client may take to say who it is. Defaults to 10s.
 }
 
 // Verifier proves who somebody is. It is called by many goroutines. The tenants' registry is one.
@@ -26,18 +32,19 @@ type Dialect struct {
 	cfg    Config
 	desk   *conversation.Desk
 	tokens Verifier
+	terms  quota.Dialect
 }
 
 // New returns the dialect over these parts, which stay the caller's.
 func New(cfg Config, desk *conversation.Desk, tokens Verifier) *Dialect {
-	cfg.FramesPerSecond = cmp.Or(cfg.FramesPerSecond, 20)
 	cfg.AuthWithin = cmp.Or(cfg.AuthWithin, 10*time.Second)
-	return &Dialect{cfg: cfg, desk: desk, tokens: tokens}
+	terms := conversation.Terms("bots")
+	terms.PerSecond, terms.PerIP = messagesPerSecond, connectionsPerIP
+	return &Dialect{cfg: cfg, desk: desk, tokens: tokens, terms: terms}
 }
 
 // Connect serves /ws. token is what the client presents; refused says why there is none. Who presents nothing has to do so
 // on the open connection, and who may not come in learns so there. It returns a fault for what is no WebSocket.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, token string, refused error) error {
-	limits := conversation.Limits{FramesPerSecond: d.cfg.FramesPerSecond}
-	return d.desk.Serve(w, r, "bots", limits, &client{dialect: d, token: token, refused: refused})
+	return d.desk.Serve(w, r, &d.terms, nil, &client{dialect: d, token: token, refused: refused})
 }

@@ -36,7 +36,7 @@ func refuse(w http.ResponseWriter, code fault.Code, err error) {
 
 // Create serves POST /api/sessions.
 func (d *Dialect) Create(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
-	fields, err := rest.Body(w, r)
+	fields, err := rest.Body(r)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"parley/broker"
 	"parley/frontends/conversation"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -15,11 +16,12 @@ import (
 // Dialect serves chats. Its methods are HTTP handlers behind authentication: they return a fault for what they have not
 // answered themselves.
 type Dialect struct {
-	desk *conversation.Desk
+	desk  *conversation.Desk
+	terms quota.Dialect
 }
 
 // New returns the dialect over a Desk.
-func New(desk *conversation.Desk) *Dialect { return &Dialect{desk} }
+func New(desk *conversation.Desk) *Dialect { return &Dialect{desk, conversation.Terms("chat")} }
 
 // Connect serves /: a connection to the session that session_id in the query names, or to the user's own. Errors are
 // fault.InvalidID, NotFound (the session is somebody else's) and those of an upgrade.
@@ -29,7 +31,7 @@ func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, g *tenants.Gra
 	if err != nil {
 		return err
 	}
-	return d.desk.Serve(w, r, "chat", conversation.Limits{}, &client{hub: d.desk.Hub(), grant: g, principal: p, session: session})
+	return d.desk.Serve(w, r, &d.terms, g, &client{hub: d.desk.Hub(), grant: g, principal: p, session: session})
 }
 
 // session returns the id of the session that is meant, which exists.

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -13,22 +12,14 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
 )
 
-// Limits are the terms of one connection. The zero value is ready to use.
-type Limits struct {
-	FramesPerSecond int // what comes beyond is refused; ten times as much ends the connection. Defaults to 100.
-	Burst           int // how many frames may come at once after a pause. Defaults to twice FramesPerSecond.
-	Sessions        int // that the connection may follow at once. Defaults to 100.
-}
-
-func (l Limits) withDefaults() Limits {
-	l.FramesPerSecond = cmp.Or(l.FramesPerSecond, 100)
-	l.Burst = cmp.Or(l.Burst, 2*l.FramesPerSecond)
-	l.Sessions = cmp.Or(l.Sessions, 100)
-	return l
+// Terms returns what counts for the connections of a dialect of chat while its tenant's limits say nothing else.
+func Terms(dialect string) quota.Dialect {
+	return quota.Dialect{Name: dialect, PerSecond: 100, Burst: 2, Subscriptions: 100}
 }
 
 // Client is the dialect's side of one connection. All its methods are called by the connection's own goroutine, one at a
@@ -94,17 +85,28 @@ func (d *Desk) Patience() (context.Context, context.CancelFunc) {
 }
 
 // Serve makes a WebSocket connection of the request and serves it until it ends; it returns meanwhile, and keeps neither w
-// nor r. dialect is how it is counted. A request that can't be upgraded is a fault, not answered yet, and the Client is not
-// called.
-func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, dialect string, limits Limits, client Client) error {
+// nor r. A request that can't be upgraded is a fault, not answered yet, and the Client is not called. g is what the client
+// has proved, nil when it has yet to do so on the open connection: then that is where it is told that there are too many.
+func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, as *quota.Dialect, g *tenants.Grant, client Client) (err error) {
 	if d.draining.Load() {
 		return errDraining
 	}
 	s := &Socket{
-		desk: d, client: client, limits: limits.withDefaults(), origin: uuid.NewString(), places: map[string]*place{},
-		warned: door.Wants(r.URL.Query(), door.WarnExpiry),
+		desk: d, client: client, dialect: as, address: d.door.Address(r), origin: uuid.NewString(), places: map[string]*place{},
+		warned: door.Wants(r.URL.Query(), door.WarnExpiry), meter: d.door.Strangers().Meter(as),
 	}
-	return d.door.Upgrade(w, r, dialect, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
+	if g != nil {
+		if s.seat, err = d.door.Reserve(g.Tenant, as, string(g.Agent), s.address); err != nil {
+			return err
+		}
+		s.meter.Become(s.seat.Tenant())
+		defer func() {
+			if err != nil {
+				s.seat.Leave()
+			}
+		}()
+	}
+	return d.door.Upgrade(w, r, as.Name, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
 }
 
 var errDraining = fault.New(fault.Draining, "The broker is shutting down; nothing was done.")

@@ -2,7 +2,6 @@ package conversation
 
 import (
 	"errors"
-	"time"
 
 	"parley/frontends/ws"
 	"parley/internal/fault"
@@ -23,24 +22,24 @@ func (s *Socket) serve(conn *ws.Conn) {
 // read carries out what the client sends. No input ends the connection but a flood: what is too long to be read and what
 // is no UTF-8 ends it below.
 func (s *Socket) read() {
-	pace := newPace(s.limits)
 	for {
+		s.conn.LimitMessages(s.meter.Tenant().MessageBytes())
 		text, kind, err := s.conn.ReadMessage()
+		size := len(text)
 		var tooBig *ws.TooBigError
-		if err != nil && !errors.As(err, &tooBig) {
+		if errors.As(err, &tooBig) {
+			size, err = tooBig.Size, nil
+		}
+		if err != nil {
 			return
 		}
-		switch pace.take(time.Now()) {
+		flood, tooFast := s.meter.Take(size)
+		switch {
 		case flood:
 			s.Close(ws.PolicyViolation, "far too many messages a second")
 			return
-		case tooFast:
-			s.refuse(text, fault.New(fault.RateLimited, "A connection may send %d messages a second.", s.limits.FramesPerSecond).
-				WithFix("Send it again a second later."))
-			continue
-		case inTime:
-		}
-		switch {
+		case tooFast != nil:
+			s.refuse(text, tooFast)
 		case tooBig != nil:
 			s.refuse(text, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit))
 		case kind != ws.Text:

@@ -3,6 +3,7 @@ package conversation
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"parley/frontends/rest"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -20,9 +22,13 @@ import (
 type Socket struct {
 	desk    *Desk
 	client  Client
-	limits  Limits
+	dialect *quota.Dialect
+	address netip.Addr
+	seat    *door.Seat // the visitor's, once there is one
+	meter   quota.Meter
 	origin  string
 	conn    *ws.Conn
+	guest   bool          // the seat is that of a stranger
 	visitor *door.Visitor // nil until Admit
 	warned  bool          // the client wants to know before its token expires
 
@@ -35,18 +41,39 @@ type Socket struct {
 }
 
 // Admit lets the user in whom a grant proves. It has to be called once, before Follow. It returns fault.PermissionDenied for
-// a page of an origin that the tenant does not allow, which is not let in.
+// a page of an origin that the tenant does not allow and fault.LimitExceeded for one connection too many, which are not let
+// in.
 func (s *Socket) Admit(g *tenants.Grant, p sessions.Principal) error {
 	if err := s.desk.door.Open(g.Tenant, s.conn.Origin()); err != nil {
 		return err
 	}
+	if s.seat == nil || s.guest {
+		seat, err := s.desk.door.Reserve(g.Tenant, s.dialect, p.User, s.address)
+		if err != nil {
+			return err
+		}
+		if s.guest {
+			s.seat.Leave()
+		}
+		s.seat, s.guest = seat, false
+		s.meter.Become(seat.Tenant())
+	}
 	s.principal, s.key = p, g.APIKey != ""
-	pass := door.Pass{Grant: g, Who: p.User}
+	pass := door.Pass{Grant: g, Who: p.User, Seat: s.seat}
 	if s.warned {
 		pass.Expiring = func(at time.Time) { s.Send(s.client.Expiring(at)) }
 	}
 	s.visitor = s.desk.door.Admit(s.conn, pass)
 	return nil
+}
+
+// Wait lets a client stay for a while that has yet to say who it is, unless too many such from its address wait already:
+// then the error is fault.LimitExceeded.
+func (s *Socket) Wait() (err error) {
+	if s.seat, err = s.desk.door.ReserveStranger(s.dialect, s.address); err == nil {
+		s.guest = true
+	}
+	return err
 }
 
 // Renew lets the connection go on under another token of its user, or another API key of its tenant if it came with one.
@@ -111,9 +138,9 @@ func (s *Socket) Follow(session string, enc Encoder) error {
 		s.mu.Unlock()
 		return nil
 	}
-	if len(s.places) >= s.limits.Sessions {
+	if err := s.meter.MaySubscribe(len(s.places), "A connection follows at most %d sessions"); err != nil {
 		s.mu.Unlock()
-		return fault.New(fault.LimitExceeded, "A connection follows at most %d sessions.", s.limits.Sessions)
+		return err
 	}
 	p := &place{socket: s, session: session, enc: enc}
 	s.places[session] = p
@@ -198,7 +225,10 @@ func (s *Socket) leave() {
 			s.desk.cutOff.note(s.principal, p)
 		}
 	}
-	if s.visitor != nil {
+	switch {
+	case s.visitor != nil:
 		s.visitor.Leave()
+	case s.seat != nil:
+		s.seat.Leave()
 	}
 }

@@ -2,12 +2,14 @@ package door
 
 import (
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/origin"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -31,8 +33,11 @@ type Door struct {
 	set      *ws.Set
 	registry Registry
 	books    *books
+	book     *quota.Book
+	trusted  []netip.Prefix // proxies
 
 	mu   sync.Mutex
+	next uint64                               // guarded by mu; Visitor.order
 	open map[tenants.ID]map[*Visitor]struct{} // guarded by mu
 }
 
@@ -40,6 +45,8 @@ type Door struct {
 type Visitor struct {
 	door   *Door
 	conn   *ws.Conn
+	seat   *Seat
+	order  uint64 // which came first
 	tenant tenants.ID
 	who    string // the agent or user
 	since  uint64 // revision of the tenant when the connection was admitted
@@ -49,16 +56,30 @@ type Visitor struct {
 	grant *tenants.Grant // guarded by door.mu
 }
 
-// New returns a Door through which connections of these dialects come into set. What tenants use is counted in meters; each
-// connection has a line in log when it ends.
-func New(set *ws.Set, registry Registry, dialects []string, meters *tenants.Meters, log *slog.Logger) *Door {
-	return &Door{set: set, registry: registry, books: newBooks(dialects, meters, log), open: map[tenants.ID]map[*Visitor]struct{}{}}
+// Config is what a Door needs beside the connections.
+type Config struct {
+	Dialects []string        // whose connections come through it
+	Quota    *quota.Book     // how many may
+	Trusted  []netip.Prefix  // proxies that are believed what they say of their clients' addresses
+	Meters   *tenants.Meters // counts what tenants use
+	Log      *slog.Logger    // gets a line for each connection that ends
+}
+
+// New returns a Door through which connections come into set.
+func New(set *ws.Set, registry Registry, cfg Config) *Door {
+	d := &Door{
+		set: set, registry: registry, books: newBooks(cfg.Dialects, cfg.Meters, cfg.Log), book: cfg.Quota, trusted: cfg.Trusted,
+		open: map[tenants.ID]map[*Visitor]struct{}{},
+	}
+	d.book.OnLowered(d.trim)
+	return d
 }
 
 // Pass is with what a client comes in.
 type Pass struct {
 	Grant *tenants.Grant
 	Who   string // the agent or user that it goes as; with an API key another one than the grant names
+	Seat  *Seat  // the Visitor's from now on
 
 	// Expiring is called some time before the grant ends, from a goroutine that it must not hold up. nil when the client
 	// does not want to know.
@@ -69,11 +90,13 @@ type Pass struct {
 // replaced by a later one of the same client. The Visitor's Leave is to be called when the connection has ended.
 func (d *Door) Admit(c *ws.Conn, p Pass) *Visitor {
 	d.books.admit(c, p)
-	v := &Visitor{door: d, conn: c, tenant: p.Grant.Tenant, who: p.Who, expiring: p.Expiring}
+	v := &Visitor{door: d, conn: c, seat: p.Seat, tenant: p.Grant.Tenant, who: p.Who, expiring: p.Expiring}
 	if t, err := d.registry.Get(v.tenant); err == nil { // one that is gone is found by Renew
 		v.since = t.Revision
 	}
 	d.mu.Lock()
+	d.next++
+	v.order = d.next
 	all := d.open[v.tenant]
 	if all == nil {
 		all = map[*Visitor]struct{}{}
@@ -109,6 +132,7 @@ func (v *Visitor) Renew(g *tenants.Grant) {
 
 // Leave forgets the connection, which has ended.
 func (v *Visitor) Leave() {
+	v.seat.Leave()
 	d := v.door
 	d.mu.Lock()
 	defer d.mu.Unlock()

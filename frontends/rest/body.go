@@ -13,15 +13,12 @@ import (
 	"parley/internal/fault"
 )
 
-// maxBodyBytes is the limit on a request, which is that on a message.
-const maxBodyBytes = 64 << 10
-
-// Body reads the JSON object that a request carries; no body is an empty one. Errors are fault.MessageTooLarge and
-// InvalidFormat.
-func Body(w http.ResponseWriter, r *http.Request) (frame.Fields, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-		return nil, fault.New(fault.MessageTooLarge, "The body has more than %d bytes.", maxBodyBytes)
+// Body reads the JSON object that a request carries; no body is an empty one. Errors are fault.MessageTooLarge, where an
+// http.MaxBytesReader bounds it, and InvalidFormat.
+func Body(r *http.Request) (frame.Fields, error) {
+	body, err := io.ReadAll(r.Body)
+	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, fault.New(fault.MessageTooLarge, "The body has more than %d bytes.", tooBig.Limit)
 	}
 	if err != nil {
 		return nil, fault.Wrap(fault.InvalidFormat, err, "The body could not be read.")

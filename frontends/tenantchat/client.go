@@ -17,7 +17,7 @@ type client struct {
 	dialect *Dialect
 	claim   claim
 	socket  *conversation.Socket
-	grant   *tenants.Grant // nil until the client is counted among its tenant's
+	grant   *tenants.Grant // nil until the client is let in
 }
 
 var _ conversation.Client = (*client)(nil)
@@ -50,13 +50,10 @@ func (c *client) enter() error {
 	if _, err := hub.Info(ctx, who, c.claim.chat); err != nil {
 		return absent(c.claim.chat, err)
 	}
-	if err := c.dialect.enter(g.Tenant); err != nil {
-		return err
-	}
-	c.grant = g
 	if err := c.socket.Admit(g, who); err != nil {
 		return err
 	}
+	c.grant = g
 	known, err := hub.Known(ctx, who)
 	if err != nil {
 		return err
@@ -180,8 +177,4 @@ func (c *client) Lost(chat string, err error) {
 }
 
 // Close implements conversation.Client.
-func (c *client) Close() {
-	if c.grant != nil {
-		c.dialect.leave(c.grant.Tenant)
-	}
-}
+func (c *client) Close() {}

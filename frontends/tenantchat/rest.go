@@ -27,7 +27,7 @@ func actor(r *http.Request, g *tenants.Grant, needs tenants.Scope, named string)
 
 // Create serves POST /api/v1/chats/.
 func (d *Dialect) Create(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
-	fields, err := rest.Body(w, r)
+	fields, err := rest.Body(r)
 	if err != nil {
 		return err
 	}

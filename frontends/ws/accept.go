@@ -77,12 +77,12 @@ func (s *Set) Accept(w http.ResponseWriter, r *http.Request, opts Options, handl
 // upgrade lets the library do the handshake.
 func (s *Set) upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*Conn, error) {
 	c := &Conn{
-		set:          s,
-		queueLimit:   opts.QueueBytes,
-		messageLimit: opts.MessageLimit,
-		origin:       strings.Clone(origin.Of(r.Header)), // or it would hold the request's memory
-		slow:         slowClose{code: opts.SlowCode, reason: opts.SlowReason},
+		set:        s,
+		queueLimit: opts.QueueBytes,
+		origin:     strings.Clone(origin.Of(r.Header)), // or it would hold the request's memory
+		slow:       slowClose{code: opts.SlowCode, reason: opts.SlowReason},
 	}
+	c.messageLimit = opts.MessageLimit
 	c.keep.heard.Store(s.clock.Load())
 	accept := &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // whose pages may connect depends on the tenant, which the caller knows

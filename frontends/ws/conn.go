@@ -22,10 +22,9 @@ type Conn struct {
 	net  net.Conn        // what was hijacked
 	raw  syscall.RawConn // net's descriptor; nil when there is none to use, as with TLS
 
-	queueLimit   int
-	messageLimit int
-	origin       string
-	slow         slowClose
+	queueLimit int
+	origin     string
+	slow       slowClose
 
 	reader       // touched by the reader goroutine only
 	keep   watch // what the sweeper looks at
@@ -58,6 +57,8 @@ func (s slowClose) why() *CloseError {
 
 // reader is the state of the goroutine that reads.
 type reader struct {
+	messageLimit int
+
 	br       *bufio.Reader // the library's, looked into by Pending
 	in       []byte        // read from the socket, not yet asked for
 	inChunk  *chunk        // what in lies in; nil when in was read by the HTTP server

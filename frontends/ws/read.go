@@ -76,6 +76,10 @@ func (c *Conn) ReadMessage() ([]byte, Kind, error) {
 	return msg, Kind(typ), nil
 }
 
+// LimitMessages sets how many bytes a message may have from the next one on, in the place of [Options.MessageLimit]. Only the
+// handler may call it.
+func (c *Conn) LimitMessages(n int) { c.messageLimit = min(n, HardLimit) }
+
 // Pending reports whether more input is already in memory, perhaps only a part of a message: a hint that it pays to
 // gather before acting. Only the handler may call it.
 func (c *Conn) Pending() bool { return len(c.in) > 0 || c.br.Buffered() > 0 }

@@ -1,0 +1,44 @@
+package quota
+
+import "sync/atomic"
+
+// rate measures what many connections do together, by the time at which all that was taken would have been taken at
+// exactly the allowed speed (the generic cell rate algorithm). Nothing runs for it, and a new limit counts at once.
+type rate struct {
+	due atomic.Int64 // on the Book's clock
+}
+
+const second = int64(1e9)
+
+// take takes n at the time now if that is within limit a second, and reports whether it is. A second's worth may come at
+// once. limit is not 0. More than a second's worth is taken when nothing was before.
+func (r *rate) take(now, n, limit int64) bool {
+	for {
+		due := r.due.Load()
+		next, ok := spend(due, now, n, limit, second)
+		if !ok {
+			return false
+		}
+		if r.due.CompareAndSwap(due, next) {
+			return true
+		}
+	}
+}
+
+// wait takes n and returns for how many nanoseconds whoever brings it is to wait, so that limit a second is kept.
+func (r *rate) wait(now, n, limit int64) int64 {
+	for {
+		due := r.due.Load()
+		next, _ := spend(due, now, n, limit, second)
+		if r.due.CompareAndSwap(due, next) {
+			return max(0, next-now-second)
+		}
+	}
+}
+
+// spend moves due on by n at limit a second, unless it would come to lie further ahead of now than burst.
+func spend(due, now, n, limit, burst int64) (next int64, ok bool) {
+	start := max(due, now)
+	next = start + n*second/limit
+	return next, next-now <= burst || start == now
+}
