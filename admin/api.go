@@ -125,6 +125,7 @@ type NewToken struct {
 	Agent       string               `json:"agent,omitempty"`
 	User        string               `json:"user,omitempty"`
 	Channels    []string             `json:"channels,omitzero"` // absent means every channel
+	Rooms       []string             `json:"rooms,omitzero"`    // of meetings; absent means every room
 	Permissions *tenants.Permissions `json:"permissions,omitzero"`
 	Login       bool                 `json:"login,omitzero"`
 	TTLSeconds  int64                `json:"ttl_seconds,omitzero"`

@@ -33,8 +33,8 @@ func (c NewCreds) Allow() (broker.CredsRequest, error) {
 			return req, fault.New(fault.InvalidFormat, "Only workers have a queue.")
 		}
 		if len(c.Publish)+len(c.Subscribe) == 0 {
-			req.Publish = []string{"channel.>", "agent.>", "session.*.do.*"}
-			req.Subscribe = []string{"channel.>", "agent.>", "status.>", "live.session.>", "session.*.feedback", "_INBOX.>"}
+			req.Publish = []string{"channel.>", "agent.>", "session.*.do.*", "meet.*.do.*"}
+			req.Subscribe = []string{"channel.>", "agent.>", "status.>", "live.session.>", "session.*.feedback", "meet.*.event", "_INBOX.>"}
 		}
 		return req, nil
 	}
@@ -58,7 +58,7 @@ func (s *Server) issueToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	spec := tenants.TokenSpec{
-		Tenant: t.ID, Channels: body.Channels, Permissions: body.Permissions, Login: body.Login, TTL: ttl, Kid: body.Kid,
+		Tenant: t.ID, Channels: body.Channels, Rooms: body.Rooms, Permissions: body.Permissions, Login: body.Login, TTL: ttl, Kid: body.Kid,
 	}
 	if body.Agent != "" {
 		if spec.Agent, err = broker.ParseToken(body.Agent); err != nil {

@@ -148,11 +148,10 @@ func (e *Edge) holder(parameter string) identify {
 	}
 }
 
-// accessOnly refuses a login token that was found to be good.
+// accessOnly refuses a login token, or one for a room, that was found to be good.
 func accessOnly(g *tenants.Grant, err error) error {
-	if err == nil && g.Login {
-		return fault.New(fault.PermissionDenied, "A login token opens no connection.").
-			WithFix("Exchange it for an access token first.")
+	if err == nil {
+		err = g.CheckAccess()
 	}
 	return err
 }

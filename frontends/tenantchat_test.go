@@ -267,7 +267,7 @@ func TestTenantChatRefusals(t *testing.T) {
 		"a key with another end": {key[:len(key)-1] + "x", "ann", chat, "AUTH_ERROR", "Invalid API key"},
 		"a key without scope":    {writer, "ann", chat, "AUTH_ERROR", "The API key lacks the scope chats:read"},
 		"a broken token":         {ann + "x", "ann", chat, "AUTH_ERROR", "Invalid API key"},
-		"a login token":          {login, "ann", chat, "AUTH_ERROR", "A login token opens no connection"},
+		"a login token":          {login, "ann", chat, "AUTH_ERROR", "A login token opens no connection."},
 		"a token of another":     {bob, "ann", chat, "AUTH_ERROR", "The token is not for user_id 'ann'"},
 		"no such chat":           {key, "ann", other, "CHAT_NOT_FOUND", absent(other)},
 		"no chat's id":           {key, "ann", "a.b>*", "CHAT_NOT_FOUND", absent("a.b>*")},

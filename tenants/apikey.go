@@ -20,17 +20,18 @@ type Scope string
 const (
 	ReadChats  Scope = "chats:read"  // list chats and read what was said in them
 	WriteChats Scope = "chats:write" // make chats and delete them, and speak in them
+	MeetRooms  Scope = "rooms"       // make meet rooms, and see who is in them
 )
 
 // allScopes are what a key gets that names none.
-var allScopes = [...]Scope{ReadChats, WriteChats}
+var allScopes = [...]Scope{ReadChats, WriteChats, MeetRooms}
 
 // ParseScope returns s as a Scope, or fault.InvalidFormat.
 func ParseScope(s string) (Scope, error) {
 	if scope := Scope(s); slices.Contains(allScopes[:], scope) {
 		return scope, nil
 	}
-	return "", fault.New(fault.InvalidFormat, "An API key has the scopes %s and %s.", ReadChats, WriteChats)
+	return "", fault.New(fault.InvalidFormat, "An API key has the scopes %s, %s and %s.", ReadChats, WriteChats, MeetRooms)
 }
 
 // APIKey lets a back end of the tenant speak for any of the tenant's users. What it is made of is known to whoever got

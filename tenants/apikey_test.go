@@ -33,7 +33,7 @@ func TestAPIKeys(t *testing.T) {
 	acme := mustCreate(t, r, "ac_me-1")
 	mustCreate(t, r, "evil")
 	key, text := mustAPIKey(t, r, "ac_me-1", APIKeySpec{Name: "shop"})
-	if !strings.HasPrefix(text, key.Prefix+"_") || !IsAPIKey(text) || key.Name != "shop" || len(key.Scopes) != 2 {
+	if !strings.HasPrefix(text, key.Prefix+"_") || !IsAPIKey(text) || key.Name != "shop" || len(key.Scopes) != 3 {
 		t.Errorf("%+v: %q", key, text)
 	}
 	g, err := r.VerifyAPIKey(text)

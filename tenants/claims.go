@@ -26,6 +26,7 @@ type claims struct {
 	NotBefore   *numericDate `json:"nbf"`
 	IssuedAt    *numericDate `json:"iat"`
 	Channels    list         `json:"channels"`
+	Rooms       list         `json:"rooms"`
 	Permissions permissions  `json:"permissions"`
 	Type        string       `json:"typ"`
 	Scope       list         `json:"scope"` // one string of words, or a list of them

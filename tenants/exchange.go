@@ -36,6 +36,9 @@ func (g *Grant) access(life time.Duration) TokenSpec {
 	if !g.anyChannel {
 		spec.Channels = append([]string{}, g.channels...) // never nil, which would mean every channel
 	}
+	if !g.anyRoom {
+		spec.Rooms = append([]string{}, g.rooms...) // as above
+	}
 	return spec
 }
 

@@ -23,11 +23,14 @@ type Grant struct {
 	APIKey  string       // the id of the API key that it stands for: one for all users, so that Agent is empty
 	Claims  []byte       // the token's claims that mean nothing to the broker, as a JSON object; nil when there are none
 	Login   bool         // proves who somebody is, but opens no connection: MayPublish and MaySubscribe refuse all
+	Guest   bool         // a room token: good for meetings, and for nothing else
 
 	scopes     []Scope // of an API key
 	inbox      string  // "agent.<Agent>"
 	anyChannel bool
 	channels   []string // patterns of channel names, when !anyChannel
+	anyRoom    bool
+	rooms      []string // patterns of room ids, when !anyRoom
 	publishes  rule
 	subscribes rule
 }
@@ -46,7 +49,30 @@ func (r rule) permits(subject string) bool {
 const (
 	channelRoot = "channel."
 	agentRoot   = "agent."
+	roomRoot    = "meet."
 )
+
+// CheckAccess returns fault.PermissionDenied for what opens no connection, or only one to a meeting.
+func (g *Grant) CheckAccess() error {
+	switch {
+	case g.Login:
+		return fault.New(fault.PermissionDenied, "A login token opens no connection.").
+			WithFix("Exchange it for an access token first.")
+	case g.Guest:
+		return fault.New(fault.PermissionDenied, "A room token is good for its rooms only.").
+			WithFix("Connect to /ws/meet with it, or get an access token.")
+	}
+	return nil
+}
+
+// MayJoin reports whether the token lets its holder into a meet room.
+func (g *Grant) MayJoin(room string) bool {
+	if g.Login || g.APIKey != "" || !literal(room) {
+		return false
+	}
+	subject := roomRoot + room
+	return (g.anyRoom || matchesAny(g.rooms, room)) && g.publishes.permits(subject) && g.subscribes.permits(subject)
+}
 
 // MayPublish reports whether the token allows to publish on a subject such as channel.news or agent.bob. It does not
 // allocate.
@@ -68,7 +94,7 @@ func (g *Grant) MaySubscribe(subject string) bool {
 
 // reaches reports whether subject is one that agents use at all and, if a channel, one of the token's.
 func (g *Grant) reaches(subject string) bool {
-	if g.Login || g.APIKey != "" || !literal(subject) {
+	if g.Login || g.Guest || g.APIKey != "" || !literal(subject) {
 		return false
 	}
 	if channel, ok := strings.CutPrefix(subject, channelRoot); ok {
@@ -78,7 +104,9 @@ func (g *Grant) reaches(subject string) bool {
 }
 
 // Has reports whether the scopes of an API key hold s. Tokens have no scopes: they are good for what their user may do.
-func (g *Grant) Has(s Scope) bool { return g.APIKey == "" && !g.Login || slices.Contains(g.scopes, s) }
+func (g *Grant) Has(s Scope) bool {
+	return g.APIKey == "" && g.CheckAccess() == nil || slices.Contains(g.scopes, s)
+}
 
 // LogValue shows who, not what for.
 func (g *Grant) LogValue() slog.Value {
@@ -96,12 +124,18 @@ func newGrant(c *claims) (*Grant, error) {
 	}
 	g := &Grant{
 		Tenant: ID(c.Tenant), Agent: agent, JTI: c.JTI, Issued: c.IssuedAt.time(), Expires: c.Expires.time(),
-		Login: c.login(), inbox: agentRoot + string(agent), anyChannel: !c.Channels.present, channels: c.Channels.items,
+		Login: c.login(), Guest: c.Type == guestType, inbox: agentRoot + string(agent),
+		anyChannel: !c.Channels.present, channels: c.Channels.items, anyRoom: !c.Rooms.present, rooms: c.Rooms.items,
 		Claims: c.Others,
 	}
 	for _, p := range g.channels {
 		if !validPattern(p) || len(p) > broker.MaxNameBytes {
 			return nil, badClaim("channels", "is not a list of channel patterns")
+		}
+	}
+	for _, p := range g.rooms {
+		if !validPattern(p) {
+			return nil, badClaim("rooms", "is not a list of room ids")
 		}
 	}
 	if g.publishes, err = c.Permissions.Publish.rule(); err != nil {

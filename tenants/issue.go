@@ -18,9 +18,11 @@ type TokenSpec struct {
 	Agent       broker.Token  // claim agent_id, and sub
 	User        broker.Token  // claim sub
 	Channels    []string      // claim channels. Nil means every channel; empty means none.
+	Rooms       []string      // claim rooms. Nil means every meet room; empty means none.
 	Permissions *Permissions  // claim permissions. Nil means no further limits.
 	Claims      []byte        // a JSON object of further claims, which mean nothing to the broker; may be nil
 	Login       bool          // a login token: to be exchanged, not to connect with
+	Guest       bool          // a room token: good for Rooms, and for nothing else
 	TTL         time.Duration // Defaults to 1h.
 	Kid         string        // Defaults to the newest live key that the broker can sign with.
 }
@@ -38,6 +40,9 @@ type Rule struct {
 }
 
 const defaultTTL = time.Hour
+
+// guestType is the claim typ of a room token.
+const guestType = "room"
 
 // issue signs a token of a tenant. It refuses what verify would refuse.
 func issue(r resident, spec TokenSpec, cfg Config) (string, error) {
@@ -137,11 +142,17 @@ func tokenClaims(t Tenant, key Key, spec TokenSpec, now time.Time) (jwt.MapClaim
 	if spec.Channels != nil {
 		c["channels"] = spec.Channels
 	}
+	if spec.Rooms != nil {
+		c["rooms"] = spec.Rooms
+	}
 	if spec.Permissions != nil {
 		c["permissions"] = spec.Permissions
 	}
 	if spec.Login {
 		c["typ"] = "login"
+	}
+	if spec.Guest {
+		c["typ"] = guestType
 	}
 	if key.Issuer != "" {
 		c["iss"] = key.Issuer

@@ -11,7 +11,7 @@ type credsIssueCmd struct {
 	remote
 	Tenant string        `required:"" help:"Id of the tenant."`
 	Name   string        `required:"" help:"What the service is called."`
-	Role   string        `enum:"service,worker" default:"service" help:"${enum}. A service publishes and subscribes on channel.> and agent.>, and watches status.> and live.session.>, and takes part in sessions with session.*.do.*, unless --pub and --sub say otherwise. A worker takes the requests of a queue and answers them."`
+	Role   string        `enum:"service,worker" default:"service" help:"${enum}. A service publishes and subscribes on channel.> and agent.>, and watches status.> and live.session.>, and takes part in sessions with session.*.do.*, and in meet rooms with meet.*.event and meet.*.do.*, unless --pub and --sub say otherwise. A worker takes the requests of a queue and answers them."`
 	Queue  string        `placeholder:"NAME" help:"Whose requests a worker takes: those of the sessions with that bot. Defaults to ai, which is for sessions without one."`
 	Pub    []string      `placeholder:"SUBJECT" help:"Subject that it may publish on; may be repeated. A service may then do only what --pub and --sub say; a worker that in addition, such as tool.> for the tools it uses."`
 	Sub    []string      `placeholder:"SUBJECT" help:"Subject that it may subscribe to; may be repeated. Requests need _INBOX.> for their answers."`

@@ -14,6 +14,7 @@ type tokenIssueCmd struct {
 	Agent    string        `required:"" xor:"who" help:"Id of the agent that the token is for."`
 	User     string        `required:"" xor:"who" help:"Id of the user that the token is for."`
 	Channels []string      `placeholder:"PATTERN" help:"Channels that the token may use: names, or patterns such as team.* or logs.>. Defaults to all."`
+	Rooms    []string      `placeholder:"ROOM" help:"Meet rooms that the token may join. Defaults to all."`
 	AllowPub []string      `placeholder:"SUBJECT" help:"Subjects that it may publish on, such as channel.news or agent.*. Defaults to all."`
 	DenyPub  []string      `placeholder:"SUBJECT" help:"Subjects that it may not publish on."`
 	AllowSub []string      `placeholder:"SUBJECT" help:"Subjects that it may receive. Defaults to all channels and its own inbox."`
@@ -29,7 +30,7 @@ func (cmd *tokenIssueCmd) Run(c *console) error {
 		return fault.New(fault.Usage, "A token lives a second at least.")
 	}
 	spec := admin.NewToken{
-		Agent: cmd.Agent, User: cmd.User, Channels: cmd.Channels, Login: cmd.Login,
+		Agent: cmd.Agent, User: cmd.User, Channels: cmd.Channels, Rooms: cmd.Rooms, Login: cmd.Login,
 		TTLSeconds: int64(cmd.TTL / time.Second), Kid: cmd.Kid,
 	}
 	p := tenants.Permissions{

@@ -207,7 +207,7 @@ func (c *connection) renew(req request) error {
 	if err != nil {
 		return err
 	}
-	if g.Login || g.Tenant != c.grant.Tenant || g.Agent != c.grant.Agent {
+	if g.CheckAccess() != nil || g.Tenant != c.grant.Tenant || g.Agent != c.grant.Agent {
 		return fault.New(fault.AuthFailed, "The token is for somebody else.").
 			WithFix("Present a token of the agent that opened the connection.")
 	}

@@ -70,8 +70,8 @@ func (c *client) enter(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	if g.Login {
-		return fault.New(fault.AuthFailed, "A login token opens no connection.").WithFix("Exchange it for an access token first.")
+	if err := g.CheckAccess(); err != nil {
+		return err
 	}
 	who := sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims}
 	if err := c.socket.Admit(g, who); err != nil {

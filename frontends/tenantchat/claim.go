@@ -74,8 +74,8 @@ func (d *Dialect) verify(ctx context.Context, credential string) (*tenants.Grant
 	switch {
 	case fault.CodeOf(err) == fault.AuthFailed:
 		return nil, invalidKey(err)
-	case err == nil && g.Login:
-		return nil, fault.New(fault.PermissionDenied, "A login token opens no connection").WithFix("Exchange it for an access token first.")
+	case err == nil:
+		err = g.CheckAccess()
 	}
 	return g, err
 }
