@@ -20,11 +20,13 @@ import (
 	"parley/frontends/chat"
 	"parley/frontends/conversation"
 	"parley/frontends/door"
+	"parley/frontends/meet"
 	"parley/frontends/tenantchat"
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/meter"
 	"parley/quota"
+	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -43,6 +45,7 @@ type Config struct {
 	Sockets   ws.Config
 	Assistant assistant.Config
 	Bots      bots.Config
+	Meet      meet.Config
 	ChatPage  bool            // serve the chat page at /
 	MeetPage  bool            // serve the page for calls at /meet
 	Meters    *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
@@ -59,6 +62,7 @@ type Edge struct {
 	registry *tenants.Registry
 	hub      *channels.Hub
 	talks    *sessions.Hub
+	meetings *rooms.Hub
 	log      *slog.Logger
 
 	book       *quota.Book
@@ -70,16 +74,17 @@ type Edge struct {
 	assistant  *assistant.Dialect
 	tenantchat *tenantchat.Dialect
 	bots       *bots.Dialect
+	meet       *meet.Dialect
 	end        context.CancelFunc // of what connections wait for
 
 	refused meter.Counters[fault.Code] // requests that were no handshakes
 }
 
 // New returns an Edge over these parts, which stay the caller's. It serves nobody before Serve.
-func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessions.Hub, log *slog.Logger) *Edge {
+func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessions.Hub, meetings *rooms.Hub, log *slog.Logger) *Edge {
 	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 10*time.Second)
 	life, end := context.WithCancel(context.Background())
-	e := &Edge{cfg: cfg, registry: registry, hub: hub, talks: talks, log: log, set: ws.NewSet(cfg.Sockets), end: end}
+	e := &Edge{cfg: cfg, registry: registry, hub: hub, talks: talks, meetings: meetings, log: log, set: ws.NewSet(cfg.Sockets), end: end}
 	if e.book = cfg.Quota; e.book == nil {
 		e.book = quota.NewBook(registry, nil, log)
 	}
@@ -92,6 +97,7 @@ func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessi
 	e.assistant = assistant.New(cfg.Assistant, e.desk, registry)
 	e.tenantchat = tenantchat.New(e.desk, registry)
 	e.bots = bots.New(cfg.Bots, e.desk, registry)
+	e.meet = meet.New(cfg.Meet, e.desk, meetings, registry)
 	return e
 }
 
@@ -140,6 +146,7 @@ func (e *Edge) tenantChanged(t tenants.Tenant) {
 	if t.Suspended() || t.Gone() {
 		e.hub.Drop(t.ID)
 		e.talks.Drop(t.Account)
+		e.meetings.Drop(t.Account)
 	}
 }
 

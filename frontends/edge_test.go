@@ -24,6 +24,7 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -41,6 +42,7 @@ func TestMain(m *testing.M) {
 type world struct {
 	engine   *broker.Engine
 	talks    *sessions.Hub
+	meetings *rooms.Hub
 	registry *tenants.Registry
 	edge     *Edge
 	url      string // host:port
@@ -70,15 +72,20 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	meetings, err := rooms.NewHub(rooms.Config{}, engine, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{engine: engine, talks: talks, registry: registry, edge: New(cfg, registry, hub, talks, log), url: l.Addr().String()}
+	edge := New(cfg, registry, hub, talks, meetings, log)
+	w := &world{engine: engine, talks: talks, meetings: meetings, registry: registry, edge: edge, url: l.Addr().String()}
 	// Started from the bottom, ended from the top.
 	var ends []func()
 	for _, run := range []func(context.Context) error{
-		committer.Run, registry.Run, hub.Run, talks.Run, func(ctx context.Context) error { return w.edge.Serve(ctx, l) },
+		committer.Run, registry.Run, hub.Run, talks.Run, meetings.Run, func(ctx context.Context) error { return w.edge.Serve(ctx, l) },
 	} {
 		ctx, stop := context.WithCancel(context.Background())
 		var done sync.WaitGroup
@@ -89,11 +96,11 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 		})
 		ends = append(ends, func() { stop(); done.Wait() })
 	}
-	w.drain = sync.OnceFunc(ends[4])
+	w.drain = sync.OnceFunc(ends[5])
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		w.drain()
-		for i := 3; i >= 0; i-- {
+		for i := 4; i >= 0; i-- {
 			ends[i]()
 		}
 		if err := engine.Close(); err != nil {

@@ -12,7 +12,9 @@ import (
 )
 
 // dialects are the names under which connections are counted.
-func dialects() []string { return []string{"agents", "assistant", "bots", "chat", "tenantchat"} }
+func dialects() []string {
+	return []string{"agents", "assistant", "bots", "chat", "meet", "tenantchat"}
+}
 
 // Report implements meter.Source.
 func (e *Edge) Report(r *meter.Report) {

@@ -7,6 +7,7 @@ import (
 
 	"parley/frontends/bots"
 	"parley/frontends/door"
+	"parley/frontends/meet"
 	"parley/frontends/page"
 	"parley/frontends/rest"
 	"parley/internal/fault"
@@ -44,6 +45,7 @@ func (e *Edge) routes() http.Handler {
 	mux.HandleFunc("/{$}", e.root(e.guarded(verbs{http.MethodGet: e.chat.Connect}, e.holder(inToken))))
 	e.tenantChatRoutes(mux)
 	e.botRoutes(mux)
+	e.meetRoutes(mux)
 	if e.cfg.MeetPage {
 		mux.Handle("GET /meet", page.Meet())
 	}
@@ -76,6 +78,14 @@ func (e *Edge) botRoutes(mux *http.ServeMux) {
 		mux.HandleFunc(path, e.answered(v, e.keyHolder(inToken), e.refuseAsBots))
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { bots.NoEndpoint(w) })
+}
+
+// meetRoutes serve meetings.
+func (e *Edge) meetRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("/ws/meet", e.introduced(inToken, e.meet.Connect))
+	mux.HandleFunc("/api/meet/rooms", e.answered(verbs{http.MethodPost: e.meet.Create}, e.keyHolder(inToken), e.refuseAsMeet))
+	mux.HandleFunc("/api/meet/rooms/{id}/participants",
+		e.answered(verbs{http.MethodGet: e.meet.Participants}, e.guestHolder(inToken), e.refuseAsMeet))
 }
 
 func (e *Edge) nothing(w http.ResponseWriter, r *http.Request) {
@@ -168,7 +178,20 @@ func (e *Edge) verify(r *http.Request, parameter string) (*tenants.Grant, error)
 }
 
 // keyHolder identifies whoever holds an API key, or an access token in its place.
-func (e *Edge) keyHolder(parameter string) identify {
+func (e *Edge) keyHolder(parameter string) identify { return e.keyOr(parameter, accessOnly) }
+
+// guestHolder is keyHolder for what the holder of a room token may ask for, too.
+func (e *Edge) guestHolder(parameter string) identify {
+	return e.keyOr(parameter, func(g *tenants.Grant, err error) error {
+		if err == nil && g.Guest {
+			return nil
+		}
+		return accessOnly(g, err)
+	})
+}
+
+// keyOr identifies whoever holds an API key, or a token that allowed lets through.
+func (e *Edge) keyOr(parameter string, allowed func(*tenants.Grant, error) error) identify {
 	return func(r *http.Request) (*tenants.Grant, error) {
 		credential, err := takeToken(r, parameter, apiKeyHeader)
 		switch {
@@ -178,7 +201,7 @@ func (e *Edge) keyHolder(parameter string) identify {
 			return e.registry.VerifyAPIKey(credential)
 		}
 		g, err := e.registry.Verify(r.Context(), credential)
-		return g, accessOnly(g, err)
+		return g, allowed(g, err)
 	}
 }
 
@@ -251,6 +274,12 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (e *Edge) refuseAsBots(w http.ResponseWriter, r *http.Request, err error) {
 	e.note(w.Header(), r, err)
 	bots.Refuse(w, err)
+}
+
+// refuseAsMeet is refuse in the form of the meetings' dialect.
+func (e *Edge) refuseAsMeet(w http.ResponseWriter, r *http.Request, err error) {
+	e.note(w.Header(), r, err)
+	meet.Refuse(w, err)
 }
 
 // note sets the headers that belong to a refusal, and logs what nobody has foreseen.

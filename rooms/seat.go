@@ -32,6 +32,9 @@ type Seat struct {
 // Participant returns the participant's id.
 func (s *Seat) Participant() string { return s.id }
 
+// Room returns the room's id.
+func (s *Seat) Room() string { return string(s.room.id) }
+
 // push has the listener told something, once the caller has let go of the room's lock and called pump. mu is held.
 func (s *Seat) push(n Notice) {
 	if s.gone || s.listener == nil || s.entering {

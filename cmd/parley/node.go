@@ -92,6 +92,10 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	}
 	n.stages.start(n.talks.Run, n.ended)
 	n.sources = append(n.sources, n.engine, committer, n.hub, n.talks)
+	cfg.Rooms.Limits = func(id tenants.ID) tenants.Limits {
+		t, _ := n.registry.Get(id) // one that is gone has none
+		return t.Limits
+	}
 	if n.meetings, err = rooms.NewHub(cfg.Rooms, n.engine, log); err != nil {
 		return nil, err
 	}
@@ -140,7 +144,7 @@ func (n *node) openEdges(ctx context.Context) error {
 	}
 	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
 	n.cfg.Edge.Meters, n.cfg.Edge.Quota = n.meters, n.book
-	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.log)
+	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.meetings, n.log)
 	n.sources = append(n.sources, n.edge, n.book)
 	if about, err = n.observed(about); err != nil {
 		return err

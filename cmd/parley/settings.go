@@ -12,6 +12,7 @@ import (
 	"parley/frontends"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -62,6 +63,8 @@ type settings struct {
 	ICEServers     []string      `setting:"" name:"ice-servers" placeholder:"URL" help:"STUN and TURN servers by which browsers in a call reach each other: stun:host:port, turn:host:port?transport=udp,..."`
 	TurnSecretFile string        `setting:"" placeholder:"FILE" help:"The secret of the TURN servers, coturn's static-auth-secret; the secret itself may stand in $PARLEY_TURN_SECRET."`
 	TurnTTL        time.Duration `setting:"" name:"turn-ttl" default:"12h" help:"How long a participant may ask the TURN servers for addresses. Defaults to 12h."`
+	MeetGrace      time.Duration `setting:"" default:"20s" help:"How long a participant of a meeting whose connection was lost keeps its place. Defaults to 20s."`
+	MeetDeclared   bool          `setting:"" help:"Refuse to join meet rooms that nobody has made with POST /api/meet/rooms."`
 
 	PingInterval time.Duration `setting:"" default:"30s" help:"How often a client is pinged. Defaults to 30s."`
 	IdleTimeout  time.Duration `setting:"" default:"5m" help:"How long a client may neither speak nor answer pings. Defaults to 5m."`
@@ -87,7 +90,8 @@ func (s settings) effective() (settings, error) {
 		"retention": s.Retention, "dedupe-window": s.DedupeWindow, "ping-interval": s.PingInterval,
 		"idle-timeout": s.IdleTimeout, "drain-timeout": s.DrainTimeout, "max-token-life": s.MaxTokenLife,
 		"session-retention": s.SessionRetention, "audit-retention": s.AuditRetention, "worker-wait": s.WorkerWait, "worker-silence": s.WorkerSilence,
-		"turn-ttl": s.TurnTTL,
+		"turn-ttl":   s.TurnTTL,
+		"meet-grace": s.MeetGrace,
 	} {
 		if d <= 0 {
 			return s, fault.New(fault.Usage, "The setting %s must be longer than nothing, such as 30s.", name)
@@ -179,6 +183,7 @@ func (s settings) node() nodeConfig {
 			External: broker.External{URLs: s.NATSURL, CAFile: s.NATSCA},
 		},
 		Sessions: sessions.Config{WorkerWait: s.WorkerWait, WorkerSilence: s.WorkerSilence},
+		Rooms:    rooms.Config{Grace: s.MeetGrace, DeclaredOnly: s.MeetDeclared},
 		Tenants:  tenants.Config{Leeway: s.ClockLeeway, MaxTokenLife: s.MaxTokenLife, AllowPrivateJWKS: s.PrivateJWKS},
 		Edge: frontends.Config{
 			Sockets:      ws.Config{PingEvery: s.PingInterval, IdleAfter: s.IdleTimeout},

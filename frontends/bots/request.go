@@ -1,11 +1,8 @@
 package bots
 
 import (
-	"slices"
-
 	"parley/frontends/frame"
 	"parley/internal/fault"
-	"parley/internal/rawjson"
 	"parley/sessions"
 )
 
@@ -17,7 +14,7 @@ type request struct {
 }
 
 func decode(text []byte) (req request, err error) {
-	if req.fields, err = unwrapped(text); err != nil {
+	if req.fields, err = frame.ReadEnvelope(nil, text); err != nil {
 		return req, err
 	}
 	if req.verb, err = req.fields.Required("type"); err != nil {
@@ -25,28 +22,6 @@ func decode(text []byte) (req request, err error) {
 	}
 	req.session, err = req.fields.Optional("session_id")
 	return req, err
-}
-
-// unwrapped returns the fields of a frame, as far as they can be read. Its payload counts as if it stood outside.
-func unwrapped(text []byte) (frame.Fields, error) {
-	outer, err := frame.Read(nil, text)
-	if err != nil {
-		return outer, err
-	}
-	payload, ok := outer.Get("payload")
-	if !ok {
-		return outer, nil
-	}
-	if payload.Value.Kind() != '{' {
-		return outer, fault.New(fault.InvalidFormat, "The payload is not an object.")
-	}
-	inner, err := frame.Read(nil, payload.Value)
-	if err != nil {
-		return outer, err
-	}
-	// What a frame is stands outside.
-	inner = slices.DeleteFunc(inner, func(m rawjson.Member) bool { return m.Name == "type" })
-	return append(inner, outer...), nil
 }
 
 // utterance reads what the frame says.
@@ -78,7 +53,7 @@ func (r request) named() (string, error) {
 
 // about returns which session and which message a frame names, as far as it can be read and repeated.
 func about(text []byte) (session, id string) {
-	fields, _ := unwrapped(text) // as far as it could be read
+	fields, _ := frame.ReadEnvelope(nil, text) // as far as it could be read
 	session, _ = fields.MessageID("session_id")
 	id, _ = fields.MessageID("message_id")
 	return session, id

@@ -15,23 +15,11 @@ import (
 )
 
 // Refuse answers a request under /api that was not carried out, as this dialect does.
-func Refuse(w http.ResponseWriter, err error) { refuse(w, codeOf(err), err) }
+func Refuse(w http.ResponseWriter, err error) { rest.Refuse(w, codeOf(err), err) }
 
 // NoEndpoint answers a request under /api that is for nobody.
 func NoEndpoint(w http.ResponseWriter) {
-	refuse(w, fault.NotFound, fault.New(fault.NotFound, "There is no such endpoint."))
-}
-
-func refuse(w http.ResponseWriter, code fault.Code, err error) {
-	type problem struct {
-		Code    fault.Code `json:"code"`
-		Message string     `json:"message"`
-		Fix     string     `json:"fix,omitzero"` // not in the document
-	}
-	rest.Reply(w, fault.HTTPStatus(fault.CodeOf(err)), struct {
-		Success bool    `json:"success"`
-		Error   problem `json:"error"`
-	}{false, problem{code, fault.Message(err), fault.Fix(err)}})
+	rest.Refuse(w, fault.NotFound, fault.New(fault.NotFound, "There is no such endpoint."))
 }
 
 // Create serves POST /api/sessions.

@@ -5,6 +5,7 @@ package frame
 import (
 	"errors"
 	"io"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,6 +30,28 @@ func Read(room Fields, text []byte) (Fields, error) {
 	}
 	return members, fault.Wrap(fault.InvalidFormat, err, "The frame is not valid JSON.").
 		WithFix("Send one JSON object a frame, without duplicate names.")
+}
+
+// ReadEnvelope is Read for a frame whose fields may stand in an object of the name payload, and count as if they stood
+// outside, before those that do. Only what a frame is must stand outside.
+func ReadEnvelope(room Fields, text []byte) (Fields, error) {
+	outer, err := Read(room, text)
+	if err != nil {
+		return outer, err
+	}
+	payload, ok := outer.Get("payload")
+	if !ok {
+		return outer, nil
+	}
+	if payload.Value.Kind() != '{' {
+		return outer, fault.New(fault.InvalidFormat, "The payload is not an object.")
+	}
+	inner, err := Read(nil, payload.Value)
+	if err != nil {
+		return outer, err
+	}
+	inner = slices.DeleteFunc(inner, func(m rawjson.Member) bool { return m.Name == "type" })
+	return append(inner, outer...), nil
 }
 
 // Get returns a field, and whether it says something: null counts as nothing.

@@ -29,6 +29,20 @@ func Body(r *http.Request) (frame.Fields, error) {
 	return frame.Read(nil, body)
 }
 
+// Refuse answers a request under /api that was not carried out, in the form of the document of bots and meetings. code is
+// the dialect's for err.
+func Refuse(w http.ResponseWriter, code fault.Code, err error) {
+	type problem struct {
+		Code    fault.Code `json:"code"`
+		Message string     `json:"message"`
+		Fix     string     `json:"fix,omitzero"` // not in the document
+	}
+	Reply(w, fault.HTTPStatus(fault.CodeOf(err)), struct {
+		Success bool    `json:"success"`
+		Error   problem `json:"error"`
+	}{false, problem{code, fault.Message(err), fault.Fix(err)}})
+}
+
 // Reply answers with v as JSON, which must be encodable.
 func Reply(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
