@@ -179,6 +179,9 @@ func (e *Engine) Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jets
 			return nil, err
 		}
 	}
+	if err := e.persist(ctx, func(ctx context.Context) error { return e.home.makeErasable(ctx, cfg) }); err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
+	}
 	return e.home.openBucket(ctx, cfg)
 }
 

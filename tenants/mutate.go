@@ -123,7 +123,11 @@ func (r *Registry) Delete(ctx context.Context, id ID) error {
 	if err != nil {
 		return err
 	}
-	return r.awaitGone(ctx, last)
+	if err := r.awaitGone(ctx, last); err != nil {
+		return err
+	}
+	r.eraseGraves(ctx)
+	return nil
 }
 
 // AddKey adds a key to the tenant's ring and reports whether it is new: adding the same one again is no error. Errors
@@ -213,7 +217,11 @@ func (r *Registry) change(ctx context.Context, id ID, edit func(*Tenant) (bool, 
 		if err != nil {
 			return Tenant{}, err
 		}
-		return r.finishAndSee(ctx, next)
+		done, err := r.finishAndSee(ctx, next)
+		if err == nil && next.State != Deleting && dropped(current, next) {
+			err = r.erasePast(ctx, id)
+		}
+		return done, err
 	}
 }
 

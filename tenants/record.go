@@ -22,6 +22,7 @@ type record struct {
 	Keys    []keyRecord    `json:"keys"`     // hides Tenant.Keys
 	APIKeys []apiKeyRecord `json:"api_keys"` // hides Tenant.APIKeys
 	Spare   spare          `json:"spare,omitzero"`
+	Past    int            `json:"past,omitempty"`
 }
 
 type apiKeyRecord struct {
@@ -37,7 +38,7 @@ type keyRecord struct {
 
 func encodeRecord(t Tenant) ([]byte, error) {
 	r := record{
-		Format: recordFormat, Tenant: t, Spare: t.spare,
+		Format: recordFormat, Tenant: t, Spare: t.spare, Past: t.past,
 		Keys: make([]keyRecord, len(t.Keys)), APIKeys: make([]apiKeyRecord, len(t.APIKeys)),
 	}
 	for i, k := range t.Keys {
@@ -90,7 +91,7 @@ func parseRecord(b []byte) (Tenant, error) {
 	if t.Limits == nil { // written before there were limits
 		t.Limits = Limits{}
 	}
-	t.spare = r.Spare
+	t.spare, t.past = r.Spare, r.Past
 	t.Keys = make([]Key, len(r.Keys))
 	for i, k := range r.Keys {
 		t.Keys[i] = k.Key

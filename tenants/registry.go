@@ -28,6 +28,7 @@ type engine interface {
 	Clustered() bool
 	Sync() error
 	Losses() (losses <-chan struct{}, stop func())
+	EraseRevisions(ctx context.Context, bucket, key string, marker bool) error
 }
 
 var _ engine = (*broker.Engine)(nil)
@@ -44,6 +45,7 @@ type Registry struct {
 
 	mu        sync.RWMutex
 	residents map[ID]resident      // guarded by mu
+	graves    map[ID]grave         // guarded by mu; deleted tenants whose ids are still on the disk
 	seen      uint64               // guarded by mu; every change up to this revision is in residents
 	changed   chan struct{}        // guarded by mu; closed whenever seen advances, and then replaced
 	listeners map[int]func(Tenant) // guarded by mu
@@ -67,13 +69,13 @@ func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registr
 	}
 	r := &Registry{
 		cfg: cfg, engine: e, log: log, fetch: newFetcher(cfg),
-		residents: map[ID]resident{}, changed: make(chan struct{}), listeners: map[int]func(Tenant){},
+		residents: map[ID]resident{}, graves: map[ID]grave{}, changed: make(chan struct{}), listeners: map[int]func(Tenant){},
 	}
 	if r.verify, err = newVerifier(cfg, r.resident, log); err != nil {
 		return nil, err
 	}
 	r.bucket, err = e.Bucket(ctx, jetstream.KeyValueConfig{
-		Bucket: "tenants", Description: "One record for each tenant.", History: 1, Storage: jetstream.FileStorage,
+		Bucket: registryBucket, Description: "One record for each tenant.", History: pastKept, Storage: jetstream.FileStorage,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the registry of tenants: %w", err)
@@ -88,7 +90,11 @@ func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registr
 		return nil, err
 	}
 	r.settleAll(ctx)
-	return r, r.load(ctx)
+	if err := r.load(ctx); err != nil {
+		return nil, fmt.Errorf("read the registry of tenants: %w", err)
+	}
+	r.eraseGraves(ctx)
+	return r, nil
 }
 
 // accounts are those of all tenants, in whatever state.

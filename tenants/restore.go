@@ -85,7 +85,7 @@ func ParseExport(record []byte) (Tenant, error) {
 	if err != nil {
 		return Tenant{}, fault.Wrap(fault.InvalidFormat, err, "This is not the record of a tenant: %s.", strings.TrimSuffix(err.Error(), "."))
 	}
-	t.spare = spare{}
+	t.spare, t.past = spare{}, 0
 	return t, nil
 }
 
@@ -190,7 +190,11 @@ func (x *Restoration) Finish(ctx context.Context) (Tenant, error) {
 		if err != nil {
 			return Tenant{}, err
 		}
-		return r.finishAndSee(ctx, next)
+		done, err := r.finishAndSee(ctx, next)
+		if err == nil && current.State != Restoring {
+			err = r.erasePast(ctx, done.ID)
+		}
+		return done, err
 	}
 }
 

@@ -92,7 +92,10 @@ func (r *Registry) finish(ctx context.Context, t Tenant) (Tenant, error) {
 	}
 	switch t.State {
 	case Deleting, Restoring:
-		err := r.bucket.Purge(ctx, string(t.ID), jetstream.LastRevision(t.Revision))
+		err := r.bucket.Delete(ctx, string(t.ID), jetstream.LastRevision(t.Revision))
+		if err == nil {
+			err = r.erasePast(ctx, t.ID)
+		}
 		return Tenant{}, stored(err)
 	case Creating, Resuming, Updating:
 		t.State = Active
@@ -154,11 +157,18 @@ func (r *Registry) read(ctx context.Context, id ID) (Tenant, error) {
 // write stores t in the place of the revision that it was made from. The error is or wraps
 // jetstream.ErrKeyRevisionMismatch when there is a later one.
 func (r *Registry) write(ctx context.Context, t Tenant) (Tenant, error) {
+	full := t.past >= pastKept/2
+	if t.past++; full {
+		t.past = 0
+	}
 	b, err := encodeRecord(t)
 	if err != nil {
 		return t, err
 	}
 	t.Revision, err = r.bucket.Update(ctx, string(t.ID), b, t.Revision)
+	if err == nil && full {
+		err = r.erasePast(ctx, t.ID)
+	}
 	return t, stored(err)
 }
 

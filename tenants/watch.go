@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"parley/broker"
 	"parley/internal/fault"
 )
 
@@ -53,6 +54,7 @@ func (r *Registry) settleRegularly(ctx context.Context) {
 			return
 		case <-tick.C:
 			r.settleAll(ctx)
+			r.eraseGraves(ctx)
 		}
 	}
 }
@@ -148,8 +150,10 @@ func (r *Registry) readAll(ctx context.Context, watch jetstream.KeyWatcher) (all
 				return nil, 0, fmt.Errorf("the bucket's watch closed")
 			case entry == nil:
 				return all, last, nil
+			case entry.Key() == broker.SweptKey:
 			case entry.Operation() != jetstream.KeyValuePut:
 				delete(all, ID(entry.Key()))
+				r.bury(entry)
 			default:
 				if t, err := decodeRecord(entry); err == nil {
 					all[t.ID] = t
@@ -179,7 +183,11 @@ func (r *Registry) replace(all map[ID]Tenant, last uint64) {
 
 func (r *Registry) apply(entry jetstream.KeyValueEntry) {
 	defer r.advance(entry.Revision())
+	if entry.Key() == broker.SweptKey {
+		return
+	}
 	if entry.Operation() != jetstream.KeyValuePut {
+		r.bury(entry) // before anybody finds the tenant gone
 		r.remove(ID(entry.Key()), entry.Revision())
 		return
 	}
