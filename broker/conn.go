@@ -25,6 +25,7 @@ type Conn struct {
 
 	ready chan struct{} // closed when the dial has ended; the fields below are set before
 	err   error
+	key   string // of the account
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	ended chan struct{} // closed after nc's last callback
@@ -198,6 +199,10 @@ func (c *Conn) dial(e *Engine) error {
 		return err
 	}
 	c.nc = nc
+	if c.key, err = e.id.accountKey(c.id); err != nil {
+		nc.Close()
+		return err
+	}
 	if c.js, err = jetstream.New(nc); err == nil && e.Clustered() {
 		// What the leader before has stored at the last moment it may not have republished.
 		_, err = nc.Subscribe(leaderNotices, func(*nats.Msg) { c.lost() })

@@ -61,6 +61,9 @@ func (e *Engine) growStream(ctx context.Context, account, stream string, replica
 		return nil
 	}
 	cfg.Replicas = replicas
+	if stream == string(Sessions) { // what was read before Ensure has set them must not be written back
+		cfg.RePublish = c.sessionCopies()
+	}
 	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
 		return fmt.Errorf("put stream %s of account %s on %d nodes: %w", stream, id, replicas, err)
 	}

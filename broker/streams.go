@@ -55,7 +55,7 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 		cfg.Subjects, cfg.AllowMsgTTL = []string{deadLetterNotices}, false
 		return cfg
 	case Sessions:
-		cfg.Subjects, cfg.RePublish, cfg.MaxAge = []string{string(SessionLog("*"))}, republish(">"), c.engine.ages.or(c.id, c.engine.cfg.SessionRetention)
+		cfg.Subjects, cfg.RePublish, cfg.MaxAge = []string{string(SessionLog("*"))}, c.sessionCopies(), c.engine.ages.or(c.id, c.engine.cfg.SessionRetention)
 	case Work:
 		cfg.Subjects, cfg.Retention, cfg.MaxAge, cfg.AllowDirect = []string{rootWork + ">"}, jetstream.WorkQueuePolicy, workMaxAge, false
 	}
@@ -69,6 +69,15 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 // and the one before it on the same subject, so that whoever listens sees what is missing.
 func republish(subjects string) *jetstream.RePublish {
 	return &jetstream.RePublish{Source: subjects, Destination: rootLive + subjects}
+}
+
+// sessionCopies is who makes the live copies of sessions' events: the stream, except on a broker of one node, which alone
+// writes events, tells its own followers itself, and makes a copy only when a service hears it.
+func (c *Conn) sessionCopies() *jetstream.RePublish {
+	if !c.engine.Clustered() {
+		return nil
+	}
+	return republish(">")
 }
 
 // workMaxAge bounds how long a request may wait for a worker; most say themselves how long they do.
@@ -88,6 +97,9 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 		_, err := c.js.CreateStream(ctx, cfg)
 		return err
 	})
+	if s == Sessions && errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		err = c.amend(ctx, s, c.sessionCopies())
+	}
 	// One that exists with another configuration was made by an administrator or another version: it is good as it is.
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fault.Wrap(fault.Unavailable, fmt.Errorf("create stream %s: %w", s, err), "The tenant's store can't be reached now.")
@@ -96,6 +108,32 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 	defer c.mu.Unlock()
 	c.streams[string(s)] = true
 	return nil
+}
+
+// amend has live copies made of a stream, or not, when it was made by more nodes than there are, or by fewer.
+func (c *Conn) amend(ctx context.Context, s Stream, copies *jetstream.RePublish) error {
+	return c.engine.persist(ctx, func(ctx context.Context) error {
+		stream, err := c.js.Stream(ctx, string(s))
+		if err != nil {
+			return err
+		}
+		cfg := stream.CachedInfo().Config
+		if (cfg.RePublish == nil) == (copies == nil) {
+			return nil
+		}
+		cfg.RePublish = copies
+		_, err = c.js.UpdateStream(ctx, cfg)
+		return err
+	})
+}
+
+// Heard reports whether anybody in the account listens to a subject. Only a broker of one node knows; others say yes.
+func (c *Conn) Heard(s Subject) bool {
+	if c.engine.Clustered() {
+		return true
+	}
+	account, err := c.engine.server.LookupAccount(c.key)
+	return err != nil || account.SubscriptionInterest(string(s))
 }
 
 // Bucket opens one of the tenant's buckets, making it when it does not exist. Keys may be given a TTL.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -313,7 +314,7 @@ func (w *writer) append(e *Event, next *State) error {
 	m := acks.Message{Subject: broker.SessionLog(w.id), Sender: w.id, Data: data, After: &w.fold.seq}
 	if e.Kind == Chunk {
 		m.TTL = chunkTTL
-		if w.settled && !w.space.hub.engine.Clustered() { // docs/adr/0010
+		if w.settled && !w.space.hub.engine.Clustered() { // docs/adr/0011
 			m.After = nil
 		}
 	}
@@ -322,15 +323,29 @@ func (w *writer) append(e *Event, next *State) error {
 		w.broken = o.Err
 		return o.Err
 	}
+	before := w.fold.seq
 	w.fold.apply(e, o.Seq)
 	w.settled = true
 	if !w.space.hub.engine.Clustered() { // nobody else writes here, and nobody is told before the disk has it
 		if watch := w.space.watched(w.id); watch != nil {
 			watch.take(e, o.Seq)
 		}
+		w.copy(data, o.Seq, before)
 	}
 	if w.recent != nil && e.isMessage() {
 		w.recent = appendLine(w.recent, e)
 	}
 	return nil
+}
+
+// copy tells the tenant's services of an event, as the stream does it where there are more nodes. The copy may get lost.
+func (w *writer) copy(data []byte, seq, before uint64) {
+	subject := broker.SessionLog(w.id)
+	if !w.space.conn.Heard(subject.Live()) {
+		return
+	}
+	_ = w.space.conn.NATS().PublishMsg(&nats.Msg{Subject: string(subject.Live()), Data: data, Header: nats.Header{
+		"Nats-Stream": {string(broker.Sessions)}, "Nats-Subject": {string(subject)},
+		"Nats-Sequence": {strconv.FormatUint(seq, 10)}, "Nats-Last-Sequence": {strconv.FormatUint(before, 10)},
+	}})
 }
