@@ -52,7 +52,7 @@ const ofTenant = "/tenants/{tenant}"
 // table is all endpoints that want the admin key.
 func (s *Server) table() (all []route) {
 	for _, part := range [][]route{
-		s.nodeRoutes(), s.auditRoutes(), s.tenantRoutes(), s.credentialRoutes(), s.agentRoutes(), s.channelRoutes(), s.sessionRoutes(),
+		s.nodeRoutes(), s.usageRoutes(), s.auditRoutes(), s.tenantRoutes(), s.credentialRoutes(), s.agentRoutes(), s.channelRoutes(), s.sessionRoutes(),
 		s.roomRoutes(), s.backupRoutes(),
 	} {
 		all = append(all, part...)

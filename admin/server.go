@@ -40,6 +40,7 @@ type Config struct {
 	Info    func() Info  // what runs, and where; the process is added
 	Ready   func() error // nil while clients, services and admins can be served
 
+	Observer      Observer     // what tenants use. Nil means that nobody can ask.
 	MetricsKey    string       // opens the metrics and nothing else. Empty means that there is none.
 	Metrics       http.Handler // what concerns the whole broker. Nil means that it is not shown.
 	TenantMetrics http.Handler // what is counted for each tenant. Nil means that it is not shown.

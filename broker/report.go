@@ -36,6 +36,15 @@ func (e *Engine) Report(r *meter.Report) {
 	e.reportCluster(r, info.Meta)
 }
 
+// DiskFree returns how many bytes are free on the disk of the data directory, 0 when that is not known.
+func (e *Engine) DiskFree() uint64 {
+	free, err := freeBytes(e.dir.path)
+	if err != nil {
+		return 0
+	}
+	return free
+}
+
 // reportCluster tells how this node sees the cluster, which of a node alone is just that.
 func (e *Engine) reportCluster(r *meter.Report, meta *server.MetaClusterInfo) {
 	led, leads, size, behind := true, true, 1, 0

@@ -23,9 +23,6 @@ func (e *Edge) Report(r *meter.Report) {
 	r.Gauge("parley_publishes_inflight", "Messages of agents that are on their way to the disk.", float64(e.agents.Unacked()))
 }
 
-// Settle brings the meters of the tenants up to date with what has gone over the open connections.
-func (e *Edge) Settle() { e.door.Settle() }
-
 // countRefusal counts a request that was not carried out.
 func (e *Edge) countRefusal(r *http.Request, why fault.Code) {
 	if r.Header.Get("Upgrade") != "" {

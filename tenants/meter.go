@@ -1,6 +1,8 @@
 package tenants
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"parley/broker"
@@ -58,11 +60,33 @@ func (u Usage) Plus(v Usage) Usage {
 	}
 }
 
+// minus returns what u has and v has not, where v was counted before by the same Meter.
+func (u Usage) minus(v Usage) Usage {
+	return Usage{
+		u.Connections - v.Connections,
+		u.Received - v.Received, u.Sent - v.Sent, u.ReceivedBytes - v.ReceivedBytes, u.SentBytes - v.SentBytes,
+		u.Stored - v.Stored, u.StoredBytes - v.StoredBytes,
+		u.Runs - v.Runs, u.InputTokens - v.InputTokens, u.OutputTokens - v.OutputTokens,
+	}
+}
+
 // Meters has a Meter for each tenant that has used this node since it started. The zero value is ready to use, and nil
 // counts for nobody.
 type Meters struct {
-	mu  sync.Mutex
-	all map[broker.AccountID]*Meter // guarded by mu
+	mu      sync.Mutex
+	all     map[broker.AccountID]*Meter // guarded by mu
+	refresh []func()                    // guarded by mu
+}
+
+// OnRead has f called before the Meters are read, to bring them up to date. There is no way to take it back: it is meant
+// for those who count as long as the node runs.
+func (m *Meters) OnRead(f func()) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refresh = append(m.refresh, f)
 }
 
 // Of returns the Meter of an account, the same at each call. It takes a lock: it is for whoever begins to work for a
@@ -84,16 +108,18 @@ func (m *Meters) Of(account broker.AccountID) *Meter {
 	return one
 }
 
-// All returns all Meters that there are.
+// All returns all Meters that there are, up to date.
 func (m *Meters) All() map[broker.AccountID]*Meter {
 	if m == nil {
 		return nil
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make(map[broker.AccountID]*Meter, len(m.all))
-	for account, one := range m.all {
-		all[account] = one
+	refresh := slices.Clone(m.refresh)
+	m.mu.Unlock()
+	for _, f := range refresh {
+		f()
 	}
-	return all
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.all)
 }

@@ -13,11 +13,15 @@ import (
 // others is what the metrics call all tenants beyond those that they name; no tenant's id has parentheses.
 const others = "(others)"
 
-// observed adds the metrics of the node's parts to what the admin API shows.
+// observed adds what is known of the node's parts to what the admin API shows.
 func (n *node) observed(cfg admin.Config) (admin.Config, error) {
+	if err := n.answerLoad(); err != nil {
+		return cfg, err
+	}
 	var err error
 	cfg.Metrics = metrics.Broker(append(n.sources, meter.SourceFunc(n.report))...)
 	cfg.TenantMetrics = metrics.Tenants(meter.SourceFunc(n.reportTenants))
+	cfg.Observer = observer{n}
 	cfg.MetricsKey, err = admin.EnsureMetricsKey(n.cfg.Broker.DataDir)
 	return cfg, err
 }
@@ -65,28 +69,33 @@ func (n *node) reportTenants(r *meter.Report) {
 // tenantUses returns what the tenants use, those beyond the first nodeConfig.NamedTenants as one. The oldest are named, on
 // all nodes the same: a tenant that has a name keeps it.
 func (n *node) tenantUses() (all []tenantUse) {
-	n.edge.Settle()
+	list := n.registry.List()
+	slices.SortStableFunc(list, func(a, b tenants.Tenant) int { return a.Created.Compare(b.Created) })
+	all = n.usesOf(list)
+	if len(all) <= n.cfg.NamedTenants {
+		return all
+	}
+	rest := tenantUse{name: others}
+	for _, u := range all[n.cfg.NamedTenants:] {
+		rest.Usage, rest.open, rest.stored = rest.Usage.Plus(u.Usage), rest.open+u.open, rest.stored+u.stored
+	}
+	return append(all[:n.cfg.NamedTenants], rest)
+}
+
+// usesOf returns what tenants use, in the same order.
+func (n *node) usesOf(list []tenants.Tenant) []tenantUse {
 	held, err := n.engine.Holding()
 	if err != nil {
 		n.log.Debug("what tenants have stored is not known", "err", err)
 	}
 	used := n.meters.All()
-	rest := tenantUse{name: others}
-	list := n.registry.List()
-	slices.SortStableFunc(list, func(a, b tenants.Tenant) int { return a.Created.Compare(b.Created) })
-	for _, t := range list {
+	all := make([]tenantUse, len(list))
+	for i, t := range list {
 		u := tenantUse{name: string(t.ID), stored: held[string(t.ID)]}
 		if m := used[t.Account]; m != nil {
 			u.Usage, u.open = m.Usage(), m.Open.Value()
 		}
-		if len(all) < n.cfg.NamedTenants {
-			all = append(all, u)
-			continue
-		}
-		rest.Usage, rest.open, rest.stored = rest.Usage.Plus(u.Usage), rest.open+u.open, rest.stored+u.stored
-	}
-	if len(list) > n.cfg.NamedTenants {
-		all = append(all, rest)
+		all[i] = u
 	}
 	return all
 }

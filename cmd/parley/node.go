@@ -53,6 +53,7 @@ type node struct {
 	talks    *sessions.Hub
 	edge     *frontends.Edge
 	meters   *tenants.Meters
+	ledger   *tenants.Ledger
 	sources  []meter.Source // what the metrics are made of
 	meetings *rooms.Hub
 
@@ -84,6 +85,10 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.stages.start(n.registry.Run, n.ended)
 	n.book = quota.NewBook(n.registry, n.engine, log)
 	n.stages.start(n.book.Run, n.ended)
+	if n.ledger, err = tenants.OpenLedger(ctx, n.engine, n.engine.Node(), n.meters, log); err != nil {
+		return nil, err
+	}
+	n.stages.start(n.ledger.Run, n.ended) // below all that count
 	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Meters: n.meters}, n.engine, committer, log)
 	n.stages.start(n.hub.Run, n.ended)
 	cfg.Sessions.Meters = n.meters

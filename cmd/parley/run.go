@@ -28,6 +28,8 @@ type commands struct {
 	Room       roomCmd       `cmd:"" help:"Look at calls, and at who is in them."`
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
 	Audit      auditCmd      `cmd:"" help:"Look at what admins have done."`
+	Usage      usageCmd      `cmd:"" help:"What tenants have used: connections, messages, bytes, storage, tokens."`
+	Top        topCmd        `cmd:"" help:"Watch what nodes and tenants are doing."`
 	Node       nodeCmd       `cmd:"" help:"Look at the nodes of a cluster, and replace one."`
 	Backup     backupCmd     `cmd:"" help:"Copy tenants into a file while the server serves."`
 	Restore    restoreCmd    `cmd:"" help:"Bring tenants back from a backup."`

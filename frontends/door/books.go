@@ -57,6 +57,7 @@ const RequestID = "X-Request-Id"
 
 func newBooks(dialects []string, meters *tenants.Meters, log *slog.Logger) *books {
 	b := &books{meters: meters, log: log, open: map[*ws.Conn]*visit{}, dialects: map[string]*accounts{}}
+	meters.OnRead(b.settle)
 	for _, name := range dialects { // counted from the beginning, so that nobody misses the first change
 		b.of(name).closed[closing{"1000", "client"}] = 0
 	}
@@ -175,7 +176,7 @@ func (b *books) note(v *visit, why *ws.CloseError) {
 	b.log.LogAttrs(context.Background(), slog.LevelInfo, "connection ended", attrs...)
 }
 
-// settle brings the accounts up to date.
+// settle brings the accounts up to date with what has gone over the open connections.
 func (b *books) settle() {
 	b.mu.Lock()
 	all := make([]*visit, 0, len(b.open))
@@ -191,9 +192,6 @@ func (b *books) settle() {
 		b.mu.Unlock()
 	}
 }
-
-// Settle brings what is counted for dialects and tenants up to date with what has gone over the open connections.
-func (d *Door) Settle() { d.books.settle() }
 
 // Refuse counts a handshake that was refused.
 func (d *Door) Refuse(why fault.Code) { d.books.refused.Inc(why) }
