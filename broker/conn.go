@@ -228,6 +228,16 @@ func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
 	return e.servers.dial(opts...)
 }
 
+// Dial opens a connection to an account for a part of this process that is a service like others: it shares nothing with
+// the gateway's, not even where answers go. The caller closes it.
+func (e *Engine) Dial(a AccountID) (*nats.Conn, error) {
+	nc, err := e.dial(a, nats.MaxReconnects(-1))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+	}
+	return nc, nil
+}
+
 // newUser returns the key of a new user of an account, and its token.
 func (e *Engine) newUser(a AccountID) (key nkeys.KeyPair, token string, err error) {
 	if key, err = nkeys.CreateUser(); err != nil {

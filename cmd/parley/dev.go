@@ -83,17 +83,17 @@ func demoWorker(ctx context.Context, n *node, tenant tenants.Tenant) error {
 	if err := n.talks.Ready(ctx, tenant.Account, demoQueue); err != nil {
 		return err
 	}
-	conn, err := n.engine.Acquire(ctx, tenant.Account)
-	if err != nil {
-		return err
-	}
 	parrot, err := echo.New(echo.Config{})
 	if err != nil {
 		return err
 	}
-	cfg := worker.Config{Conns: []*nats.Conn{conn.NATS()}, Queue: demoQueue, Name: "echo", Continue: parrot.Continue, Grace: -1, Log: n.log}
+	conn, err := n.engine.Dial(tenant.Account)
+	if err != nil {
+		return err
+	}
+	cfg := worker.Config{Conns: []*nats.Conn{conn}, Queue: demoQueue, Name: "echo", Continue: parrot.Continue, Grace: -1, Log: n.log}
 	n.stages.start(func(ctx context.Context) error {
-		defer conn.Release()
+		defer conn.Close()
 		if err := worker.Run(ctx, cfg, parrot.Answer); err != nil {
 			n.log.Warn("the demo's worker has ended", "err", err) // its tenant was suspended or deleted
 		}
