@@ -68,10 +68,9 @@ func keyIn(t *testing.T, n *node, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// TestMetricsAreDocumented compares what a node reports with the tables of docs/observability.md: name, labels and help of
-// each metric.
-func TestMetricsAreDocumented(t *testing.T) {
-	n := startNode(t, nodeConfig{NamedTenants: 10})
+// families returns all that a node with a tenant reports.
+func families(t *testing.T, n *node) []*meter.Family {
+	t.Helper()
 	if _, _, err := n.registry.Create(t.Context(), tenants.Spec{ID: "acme"}); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +78,13 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, s := range append(n.sources, meter.SourceFunc(n.report), meter.SourceFunc(n.reportTenants)) {
 		s.Report(&r)
 	}
+	return r.Families()
+}
+
+// TestMetricsAreDocumented compares what a node reports with the tables of docs/observability.md: name, labels and help of
+// each metric.
+func TestMetricsAreDocumented(t *testing.T) {
+	n := startNode(t, nodeConfig{NamedTenants: 10})
 	page, err := os.ReadFile("../../docs/observability.md")
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +94,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		documented[row[1]] = row[0]
 	}
 	kinds := map[meter.Kind]string{meter.Counting: "counter", meter.Measuring: "gauge", meter.Timing: "histogram", meter.Describing: "gauge"}
-	for _, f := range r.Families() {
+	for _, f := range families(t, n) {
 		labels := ""
 		if len(f.Labels) > 0 {
 			labels = " `" + strings.Join(f.Labels, "`, `") + "`"
