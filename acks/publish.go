@@ -162,6 +162,9 @@ func (p *Publisher) Store(ctx context.Context, m Message) Outcome {
 	if err := p.Publish(ctx, m, r); err != nil {
 		return Outcome{Err: err}
 	}
+	if ctx.Done() == nil { // which is cheaper than to wait for two
+		return <-r
+	}
 	select {
 	case o := <-r:
 		return o

@@ -18,6 +18,8 @@ const (
 	pipeBuffer = 32 << 10
 	// maxSpare bounds the buffer that is kept between two writes.
 	maxSpare = 256 << 10
+	// maxGather bounds how long a write waits for more messages.
+	maxGather = time.Millisecond
 	// redialEvery is how long a link waits before it tries to connect again.
 	redialEvery = 100 * time.Millisecond
 	// linkWithin bounds how long a connection may take to be made.
@@ -33,10 +35,13 @@ type pipe struct {
 	ending  chan struct{}
 	ended   chan struct{} // closed when run has ended
 	wake    chan struct{} // told when out is no longer empty
+	enough  chan struct{} // told when out has as much as the writer wants
 
 	mu     sync.Mutex
 	conn   net.Conn        // guarded by mu; nil while there is none
 	out    []byte          // guarded by mu; to be written
+	count  int             // guarded by mu; how many messages out has
+	wanted int             // guarded by mu; how many the writer waits for, 0 when it does not
 	spare  []byte          // guarded by mu; for out
 	pongs  []chan struct{} // guarded by mu; who waits for the server's, in order
 	lastID uint64          // guarded by mu
@@ -49,7 +54,7 @@ type pipe struct {
 func newPipe(e *Engine, a AccountID, lost func()) *pipe {
 	return &pipe{
 		engine: e, account: a, lost: lost, ending: make(chan struct{}), ended: make(chan struct{}),
-		wake: make(chan struct{}, 1), subs: map[uint64]*LinkSub{},
+		wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), subs: map[uint64]*LinkSub{},
 	}
 }
 
@@ -85,7 +90,13 @@ func (p *pipe) Publish(m Departure) error {
 		return errUnlinked
 	}
 	p.out = appendPublish(p.out, m)
-	p.nudge()
+	p.count++
+	switch p.count {
+	case 1:
+		p.nudge()
+	case p.wanted:
+		nudge(p.enough)
+	}
 	return nil
 }
 
@@ -128,6 +139,7 @@ func (p *pipe) Flush(ctx context.Context) error {
 	p.pongs = append(p.pongs, pong)
 	p.out = append(p.out, "PING\r\n"...)
 	p.nudge()
+	nudge(p.enough) // somebody waits
 	p.mu.Unlock()
 	select {
 	case <-pong:
@@ -140,9 +152,11 @@ func (p *pipe) Flush(ctx context.Context) error {
 }
 
 // nudge has the writer look. Under mu.
-func (p *pipe) nudge() {
+func (p *pipe) nudge() { nudge(p.wake) }
+
+func nudge(ch chan struct{}) {
 	select {
-	case p.wake <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }
@@ -166,7 +180,7 @@ func (p *pipe) exchange(in *bufio.Reader) {
 	writing.Go(func() { p.write(conn, broken) })
 	err := p.read(in)
 	p.mu.Lock()
-	p.conn, p.out = nil, nil
+	p.conn, p.out, p.count = nil, nil, 0
 	closed := p.closed
 	p.mu.Unlock()
 	_ = conn.Close()
@@ -212,6 +226,9 @@ func (p *pipe) redial() *bufio.Reader {
 
 // write sends what gathers until the connection is broken.
 func (p *pipe) write(conn net.Conn, broken <-chan struct{}) {
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
+	last := 0 // how many messages the last write had
 	for {
 		select {
 		case <-p.wake:
@@ -219,8 +236,12 @@ func (p *pipe) write(conn net.Conn, broken <-chan struct{}) {
 			return
 		}
 		p.mu.Lock()
+		if p.count < last {
+			p.gather(last, late)
+		}
 		b := p.out
-		p.out, p.spare = p.spare[:0], nil
+		last = p.count
+		p.out, p.spare, p.count = p.spare[:0], nil, 0
 		p.mu.Unlock()
 		if len(b) == 0 {
 			continue
@@ -235,6 +256,26 @@ func (p *pipe) write(conn net.Conn, broken <-chan struct{}) {
 			p.mu.Unlock()
 		}
 	}
+}
+
+// gather waits for as many messages as the last write had, but not for long: each write has half a dozen goroutines between
+// here and the disk wake one another. Who waits for an answer before the next message is gathered with others of the same
+// kind, a message that is alone waits for nobody, and those that come anyhow make each write larger than the last, up to
+// what comes in maxGather. Under mu, which it gives away meanwhile.
+func (p *pipe) gather(want int, late *time.Timer) {
+	select { // of a write before
+	case <-p.enough:
+	default:
+	}
+	p.wanted = want
+	p.mu.Unlock()
+	late.Reset(maxGather)
+	select {
+	case <-p.enough:
+	case <-late.C:
+	}
+	p.mu.Lock()
+	p.wanted = 0
 }
 
 // read hands over what arrives until the connection fails.

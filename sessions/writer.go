@@ -45,7 +45,7 @@ type writer struct {
 	gateway []*nats.Subscription
 	broken  error // why it can't go on
 
-	bell    chan struct{} // told by alarm
+	bell    chan struct{} // told by alarm, and when the space closes
 	alarm   *time.Timer
 	alarmAt time.Time // when it rings; zero when it has
 }
@@ -186,13 +186,9 @@ func (w *writer) takeCommand(m *nats.Msg) {
 }
 
 func (w *writer) loop() error {
-	w.alarm = time.AfterFunc(time.Hour, func() {
-		select {
-		case w.bell <- struct{}{}:
-		default:
-		}
-	})
+	w.alarm = time.AfterFunc(time.Hour, w.ring)
 	defer w.alarm.Stop()
+	defer context.AfterFunc(w.space.life, w.ring)()
 	for w.broken == nil {
 		due := w.advance()
 		w.countRunning(w.attempt != nil)
@@ -226,9 +222,10 @@ func (w *writer) next(due time.Time) (c call, came bool) {
 		select {
 		case c := <-w.calls:
 			return c, true
-		case <-w.space.life.Done():
-			return call{}, false
 		case <-w.bell:
+			if w.space.life.Err() != nil {
+				return call{}, false
+			}
 			now := time.Now()
 			w.alarmAt = time.Time{}
 			w.owed.payLate(now)
@@ -236,6 +233,14 @@ func (w *writer) next(due time.Time) (c call, came bool) {
 				return call{}, false
 			}
 		}
+	}
+}
+
+// ring has next look at the time, and at the space.
+func (w *writer) ring() {
+	select {
+	case w.bell <- struct{}{}:
+	default: // it rings already
 	}
 }
 
