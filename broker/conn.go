@@ -28,6 +28,7 @@ type Conn struct {
 	key   string // of the account
 	nc    *nats.Conn
 	js    jetstream.JetStream
+	mark  string        // see bucketName
 	ended chan struct{} // closed after nc's last callback
 
 	table *connTable
@@ -183,6 +184,11 @@ func (e *Engine) ActiveConns() int {
 }
 
 func (c *Conn) dial(e *Engine) error {
+	secret, err := c.Secret()
+	if err != nil {
+		return err
+	}
+	c.mark = bucketMark(secret)
 	nc, err := e.dial(c.id,
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond),
@@ -309,46 +315,4 @@ func (c *Conn) lost() {
 	for _, f := range all {
 		(*f)()
 	}
-}
-
-// openBucket opens a key-value bucket of the account, making it when it does not exist.
-func (c *Conn) openBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (kv jetstream.KeyValue, err error) {
-	err = c.engine.persist(ctx, func(ctx context.Context) (err error) {
-		kv, err = c.tryBucket(ctx, cfg)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
-	}
-	return kv, nil
-}
-
-func (c *Conn) tryBucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	cfg.Replicas = c.engine.replicas()
-	kv, err := c.js.CreateKeyValue(ctx, cfg)
-	if errors.Is(err, jetstream.ErrBucketExists) {
-		kv, err = c.js.KeyValue(ctx, cfg.Bucket)
-	}
-	if err == nil && c.engine.Clustered() {
-		kv, err = c.readFromLeader(ctx, kv)
-	}
-	return kv, err
-}
-
-// readFromLeader has a bucket answered by its leader only: another node's copy may lag behind, and somebody who writes on
-// one node and reads on another would not find it.
-func (c *Conn) readFromLeader(ctx context.Context, kv jetstream.KeyValue) (jetstream.KeyValue, error) {
-	stream, err := c.js.Stream(ctx, "KV_"+kv.Bucket())
-	if err != nil {
-		return nil, err
-	}
-	cfg := stream.CachedInfo().Config
-	if !cfg.AllowDirect {
-		return kv, nil
-	}
-	cfg.AllowDirect = false
-	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
-		return nil, err
-	}
-	return c.js.KeyValue(ctx, kv.Bucket())
 }

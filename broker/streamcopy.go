@@ -57,7 +57,7 @@ func (c *Conn) StreamNames(ctx context.Context) (names []string, err error) {
 		names = nil
 		list := c.js.StreamNames(ctx)
 		for name := range list.Name() {
-			names = append(names, name)
+			names = append(names, c.shown(name).stream)
 		}
 		return list.Err()
 	})
@@ -87,13 +87,14 @@ func (c *Conn) CopyStream(ctx context.Context, name string, taker StreamTaker) e
 // tryCopy is one attempt, and reports whether taker was given something.
 func (c *Conn) tryCopy(ctx context.Context, name string, taker StreamTaker) (begun bool, err error) {
 	var places []json.RawMessage
+	d := c.held(name)
 	// In a cluster the server's own way fails with every consumer that nobody can ask, such as the watch of a dead node.
 	if c.engine.Clustered() {
-		if places, err = c.durablePlaces(ctx, name); err != nil {
+		if places, err = c.durablePlaces(ctx, d.held); err != nil {
 			return false, uncopied(name, err)
 		}
 	}
-	in, err := c.openSnapshot(ctx, name, c.engine.Clustered())
+	in, err := c.openSnapshot(ctx, d, c.engine.Clustered())
 	if err != nil {
 		return false, uncopied(name, err)
 	}
@@ -117,6 +118,7 @@ func (c *Conn) tryCopy(ctx context.Context, name string, taker StreamTaker) (beg
 		if err != nil {
 			return true, uncopied(name, err)
 		}
+		m.Subject = d.lift(m.Subject)
 		if err := taker.Message(m); err != nil {
 			return true, err
 		}
@@ -187,7 +189,7 @@ func (c *Conn) durablePlaces(ctx context.Context, stream string) (places []json.
 // snapshot is the server's own copy of a stream as it comes in: chunks of a compressed archive. It implements io.Reader.
 type snapshot struct {
 	ctx    context.Context
-	name   string
+	name   disguise
 	sub    *nats.Subscription
 	chunks chan *nats.Msg
 	rest   []byte // of the chunk that came last
@@ -203,7 +205,7 @@ const (
 )
 
 // openSnapshot has the server begin a snapshot. The caller closes it.
-func (c *Conn) openSnapshot(ctx context.Context, name string, withoutPlaces bool) (_ *snapshot, err error) {
+func (c *Conn) openSnapshot(ctx context.Context, name disguise, withoutPlaces bool) (_ *snapshot, err error) {
 	in := &snapshot{ctx: ctx, name: name, chunks: make(chan *nats.Msg, 4*snapshotWindow)}
 	inbox := c.nc.NewInbox()
 	if in.sub, err = c.nc.ChanSubscribe(inbox, in.chunks); err != nil {
@@ -222,7 +224,7 @@ func (c *Conn) openSnapshot(ctx context.Context, name string, withoutPlaces bool
 	}
 	ask, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	m, err := c.nc.RequestWithContext(ask, fmt.Sprintf(server.JSApiStreamSnapshotT, name), body)
+	m, err := c.nc.RequestWithContext(ask, fmt.Sprintf(server.JSApiStreamSnapshotT, name.held), body)
 	if err != nil {
 		return nil, err
 	}
@@ -293,12 +295,16 @@ func (in *snapshot) image(entries *archive.Reader) (StreamImage, error) {
 	if err := json.NewDecoder(entries).Decode(&state); err != nil {
 		return StreamImage{}, err
 	}
+	in.about.Config.Name = in.name.stream
+	for i, subject := range in.about.Config.Subjects {
+		in.about.Config.Subjects[i] = in.name.lift(subject)
+	}
 	config, err := json.Marshal(in.about.Config)
 	if err != nil {
 		return StreamImage{}, err
 	}
 	image := StreamImage{
-		Name: in.name, Config: config, Messages: state.Msgs, Bytes: state.Bytes, FirstSeq: state.FirstSeq, LastSeq: state.LastSeq,
+		Name: in.name.stream, Config: config, Messages: state.Msgs, Bytes: state.Bytes, FirstSeq: state.FirstSeq, LastSeq: state.LastSeq,
 	}
 	for range state.Consumers {
 		place, err := readPlace(entries)

@@ -38,12 +38,18 @@ func (c *Conn) FillStream(ctx context.Context, image StreamImage, next func() (R
 	if err != nil {
 		return unfilled(image.Name, err)
 	}
-	out, err := c.openFill(ctx, image.Name, request)
+	out, err := c.openFill(ctx, request)
 	if err != nil {
 		return unfilled(image.Name, err)
 	}
 	defer out.close()
-	if err := out.send(image, request.State, next); err != nil {
+	d := c.held(image.Name)
+	disguised := func() (RawMessage, error) {
+		m, err := next()
+		m.Subject = d.put(m.Subject)
+		return m, err
+	}
+	if err := out.send(image, request.State, disguised); err != nil {
 		return err
 	}
 	if err := c.awaitCopies(ctx, image); err != nil {
@@ -65,7 +71,11 @@ func (c *Conn) fillRequest(image StreamImage) (r server.JSApiStreamRestoreReques
 	if err := image.Check(); err != nil {
 		return r, err
 	}
-	cfg.Name, cfg.Replicas, cfg.Placement = image.Name, c.engine.replicas(), nil
+	d := c.held(image.Name)
+	for i, subject := range cfg.Subjects {
+		cfg.Subjects[i] = d.put(subject)
+	}
+	cfg.Name, cfg.Replicas, cfg.Placement = d.held, c.engine.replicas(), nil
 	cfg.PersistMode = server.DefaultPersistMode
 	r.State = server.StreamState{
 		Msgs: image.Messages, Bytes: image.Bytes, FirstSeq: image.FirstSeq, LastSeq: image.LastSeq, Consumers: len(image.Places),
@@ -86,14 +96,14 @@ type fill struct {
 }
 
 // openFill has the server begin. The caller closes it.
-func (c *Conn) openFill(ctx context.Context, name string, request server.JSApiStreamRestoreRequest) (_ *fill, err error) {
+func (c *Conn) openFill(ctx context.Context, request server.JSApiStreamRestoreRequest) (_ *fill, err error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
 	ask, cancel := context.WithTimeout(ctx, fillPause)
 	defer cancel()
-	m, err := c.nc.RequestWithContext(ask, fmt.Sprintf(server.JSApiStreamRestoreT, name), body)
+	m, err := c.nc.RequestWithContext(ask, fmt.Sprintf(server.JSApiStreamRestoreT, request.Config.Name), body)
 	if err != nil {
 		return nil, err
 	}
@@ -287,7 +297,7 @@ func (c *Conn) awaitCopies(ctx context.Context, image StreamImage) error {
 	ctx, cancel := context.WithTimeout(ctx, copiedWithin)
 	defer cancel()
 	for {
-		s, err := c.stream(ctx, Stream(image.Name))
+		s, err := c.stream(ctx, Stream(c.held(image.Name).held))
 		if err == nil && s != nil {
 			info := s.CachedInfo()
 			whole := info.Cluster == nil || !slices.ContainsFunc(info.Cluster.Replicas, behind) // nil of a server that is alone

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/internal/fault"
@@ -27,16 +26,6 @@ const (
 // deadLetterNotices is where the server says that it gives a message up. A stream keeps them, so that nobody has to be
 // listening when it happens.
 const deadLetterNotices = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
-
-// The buckets of a tenant's account.
-const (
-	StateBucket    = "state"    // what the nodes share about its agents: presence, status, inbox positions
-	SessionsBucket = "sessions" // what is known of its conversations beside their logs
-	RoomsBucket    = "rooms"    // its meet rooms and who is in them
-)
-
-// markerTTL is how long the trace of an expired or deleted key is kept for watchers.
-const markerTTL = time.Minute
 
 func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 	cfg := jetstream.StreamConfig{
@@ -135,29 +124,3 @@ func (c *Conn) Heard(s Subject) bool {
 	account, err := c.engine.server.LookupAccount(c.key)
 	return err != nil || account.SubscriptionInterest(string(s))
 }
-
-// Bucket opens one of the tenant's buckets, making it when it does not exist. Keys may be given a TTL.
-func (c *Conn) Bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
-	kv, err := c.openBucket(ctx, jetstream.KeyValueConfig{
-		Bucket: name, Storage: jetstream.FileStorage, History: 1, LimitMarkerTTL: markerTTL,
-	})
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The tenant's store can't be reached now.")
-	}
-	return kv, nil
-}
-
-// PutState writes a key of the StateBucket, nil to delete it, without waiting for the answer: what is written there
-// describes the moment, and the next write mends a lost one. The bucket must have been opened with Bucket.
-func (c *Conn) PutState(key string, value []byte) error {
-	msg := nats.NewMsg("$KV." + StateBucket + "." + key)
-	msg.Data = value
-	if value == nil {
-		msg.Header.Set("KV-Operation", "PURGE")
-		msg.Header.Set(nats.MsgRollup, nats.MsgRollupSubject)
-	}
-	return c.nc.PublishMsg(msg)
-}
-
-// BucketStream is the stream that holds a bucket.
-func BucketStream(bucket string) string { return "KV_" + bucket }

@@ -40,7 +40,7 @@ type problem struct {
 func (s *space) serve(m *nats.Msg) {
 	respond := func(r served) {
 		if data, err := json.Marshal(r); err == nil {
-			_ = m.Respond(data) // a service that is gone needs no answer
+			broker.Answer(m, data)
 		}
 	}
 	refuse := func(err error) { respond(served{Error: &problem{fault.CodeOf(err), fault.Message(err)}}) }

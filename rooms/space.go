@@ -2,7 +2,6 @@ package rooms
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,11 +72,7 @@ func (h *Hub) known(ctx context.Context, account broker.AccountID) (bool, error)
 		return false, err
 	}
 	defer conn.Release()
-	_, err = conn.JetStream().KeyValue(ctx, broker.RoomsBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return conn.HasBucket(ctx, broker.RoomsBucket)
 }
 
 // open connects to the account and reads its rooms. On an error it leaves nothing behind.

@@ -45,14 +45,29 @@ func appendChunk(dst []byte, e *Event) []byte {
 	return append(dst, '}')
 }
 
-// decode reads an event. Only the broker writes them, so that one that can't be read is a defect.
+// decode reads an event, or something that is foreign to the log. Only the broker writes events, so that one that can't be
+// read is a defect.
 func decode(data []byte) (*Event, error) {
 	e := new(Event)
 	if err := json.Unmarshal(data, e); err != nil {
+		if !hasKind(data) {
+			return new(Event), nil
+		}
 		return nil, fmt.Errorf("read an event: %w", err)
 	}
 	return e, nil
 }
+
+func hasKind(data []byte) bool {
+	var some struct {
+		Kind json.RawMessage `json:"kind"`
+	}
+	return json.Unmarshal(data, &some) != nil || some.Kind != nil
+}
+
+// foreign reports whether it is no event at all. The streams answer whoever publishes to them on the subject that he names,
+// a session's log for example.
+func (e *Event) foreign() bool { return e.Kind == "" }
 
 // decodeOutput reads what a worker has sent. Names that are not known are left out.
 func decodeOutput(data []byte) (o output, err error) {

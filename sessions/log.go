@@ -20,6 +20,12 @@ func (s *space) load(ctx context.Context, id broker.Token) (f fold, err error) {
 	if err != nil {
 		return f, err
 	}
+	if e.foreign() {
+		f.state.Mode = ByAI
+		err = s.read(ctx, id, 1, func(e *Event, seq uint64) bool { f.apply(e, seq); return true })
+		f.seq = max(f.seq, last)
+		return f, err
+	}
 	start := e.Start
 	if e.State != nil && e.State.Answer != nil {
 		start = e.State.Answer.Seq
@@ -53,10 +59,10 @@ func (s *space) read(ctx context.Context, id broker.Token, from uint64, f func(e
 			if err != nil {
 				return err
 			}
-			if !f(e, m.Seq) {
+			from = m.Seq + 1
+			if !e.foreign() && !f(e, m.Seq) {
 				return nil
 			}
-			from = m.Seq + 1
 		}
 		if !more {
 			return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -153,7 +152,7 @@ type outputReply struct {
 // answer tells the worker, if it wants to know. One that wants the answer elsewhere than in an inbox could have the broker
 // write what it may not write itself.
 func (o *output) answer(r outputReply) {
-	if !strings.HasPrefix(o.inbox, nats.InboxPrefix) {
+	if !broker.MayAnswer(o.inbox) {
 		return
 	}
 	_ = o.space.link.Publish(broker.Departure{Subject: broker.Subject(o.inbox), Data: r.encode()}) // it asks again for what gets lost
