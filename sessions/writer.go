@@ -28,8 +28,10 @@ type writer struct {
 	space *space
 	id    broker.Token
 	calls chan call
-	held  *call  // taken from calls, and not carried out yet
-	nonce string // tells this writer's requests from those of another one
+	held  *call          // taken from calls, and not carried out yet
+	log   broker.Subject // where the events are stored
+	live  broker.Subject // where services hear of them
+	nonce string         // tells this writer's requests from those of another one
 
 	info    Info
 	fold    fold
@@ -98,7 +100,8 @@ func (s *space) write(id broker.Token, c call) error {
 	}
 	w := s.writers[id]
 	if w == nil {
-		w = &writer{space: s, id: id, calls: make(chan call, maxCalls), nonce: uuid.NewString(), bell: make(chan struct{}, 1)}
+		log := broker.SessionLog(id)
+		w = &writer{space: s, id: id, log: log, live: log.Live(), calls: make(chan call, maxCalls), nonce: uuid.NewString(), bell: make(chan struct{}, 1)}
 		s.writers[id] = w
 		s.jobs.Go(w.run)
 	}
@@ -316,7 +319,7 @@ func (w *writer) append(e *Event, next *State) error {
 		w.broken = err
 		return err
 	}
-	m := acks.Message{Subject: broker.SessionLog(w.id), Sender: w.id, Data: data, After: &w.fold.seq}
+	m := acks.Message{Subject: w.log, Sender: w.id, Data: data, After: &w.fold.seq}
 	if e.Kind == Chunk {
 		m.TTL = chunkTTL
 		if w.settled && !w.space.hub.engine.Clustered() { // docs/adr/0011
@@ -345,12 +348,11 @@ func (w *writer) append(e *Event, next *State) error {
 
 // copy tells the tenant's services of an event, as the stream does it where there are more nodes. The copy may get lost.
 func (w *writer) copy(data []byte, seq, before uint64) {
-	subject := broker.SessionLog(w.id)
-	if !w.space.conn.Heard(subject.Live()) {
+	if !w.space.conn.Heard(w.live) {
 		return
 	}
-	_ = w.space.conn.NATS().PublishMsg(&nats.Msg{Subject: string(subject.Live()), Data: data, Header: nats.Header{
-		"Nats-Stream": {string(broker.Sessions)}, "Nats-Subject": {string(subject)},
+	_ = w.space.conn.NATS().PublishMsg(&nats.Msg{Subject: string(w.live), Data: data, Header: nats.Header{
+		"Nats-Stream": {string(broker.Sessions)}, "Nats-Subject": {string(w.log)},
 		"Nats-Sequence": {strconv.FormatUint(seq, 10)}, "Nats-Last-Sequence": {strconv.FormatUint(before, 10)},
 	}})
 }
