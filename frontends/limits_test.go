@@ -1,8 +1,22 @@
 package frontends
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/coder/websocket"
+
+	"parley/broker"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -16,4 +30,314 @@ func (w *world) limit(t testing.TB, tenant tenants.ID, settings ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// limitedDoor is a dialect as the tests of limits see it.
+type limitedDoor struct {
+	name   string
+	before bool // refuses before the upgrade
+	url    func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string
+	ping   string // with %s for filling; its id is m
+}
+
+var limitedDoors = []limitedDoor{
+	{"agents", true, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
+		return "/v1/ws?token=" + w.token(t, tenants.TokenSpec{Tenant: tenant, Agent: user})
+	}, `{"id":"m","type":"ping","fill":"%s"}`},
+	{"chat", true, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
+		return "/?token=" + w.token(t, tenants.TokenSpec{Tenant: tenant, User: user})
+	}, `{"id":"m","type":"ping","fill":"%s"}`},
+	{"assistant", true, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
+		return "/websocket/ws?access_token=" + w.token(t, tenants.TokenSpec{Tenant: tenant, User: user})
+	}, `{"request_id":"m","type":"ping","fill":"%s"}`},
+	{"tenantchat", false, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
+		_, key := w.apiKey(t, tenant, tenants.APIKeySpec{})
+		q := url.Values{"api_key": {key}, "user_id": {string(user)}, "chat_id": {w.newChat(t, key, string(user))}}
+		return "/ws/chat?" + q.Encode()
+	}, `{"message_id":"m","type":"ping","fill":"%s"}`},
+	{"bots", false, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
+		return "/ws?token=" + w.token(t, tenants.TokenSpec{Tenant: tenant, User: user})
+	}, `{"message_id":"m","type":"ping","fill":"%s"}`},
+}
+
+// refusal reads until a frame that has the code in it, and returns it.
+func (p *peer) refusal(code string) string {
+	p.t.Helper()
+	for {
+		text, err := json.Marshal(p.next())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte(`"`+code+`"`)) {
+			return string(text)
+		}
+	}
+}
+
+// TestConnectionLimits opens one connection too many at every door, in every way that connections are limited.
+func TestConnectionLimits(t *testing.T) {
+	w := newWorld(t)
+	for _, d := range limitedDoors {
+		for _, c := range []struct{ limit, second, other, message string }{
+			{"connections", "bob", "", "The tenant has 1 connections open, which is the limit."},
+			{"connections_per_agent", "ann", "bob", "The agent has 1 connections open, which is the limit."},
+			{"connections_per_ip", "bob", "", "Your address has 1 connections open, which is the limit."},
+		} {
+			t.Run(d.name+"/"+c.limit, func(t *testing.T) {
+				tenant := tenants.ID(d.name + "-" + c.limit)
+				if _, _, err := w.registry.Create(t.Context(), tenants.Spec{ID: tenant}); err != nil {
+					t.Fatal(err)
+				}
+				w.limit(t, tenant, c.limit+"=1")
+				first := w.enter(t, d, tenant, "ann")
+				second := d.url(w, t, tenant, broker.Token(c.second))
+				w.refusedAt(t, d, second, c.message)
+				if c.other != "" {
+					w.enter(t, d, tenant, broker.Token(c.other))
+				}
+				w.enter(t, d, "evil", "ann") // whom it does not concern
+				_ = first.conn.Close(websocket.StatusNormalClosure, "")
+				w.awaitSeat(t, tenant, 0, c.other)
+				w.enter(t, d, tenant, broker.Token(c.second))
+			})
+		}
+	}
+}
+
+// enter opens a connection, and returns when it is known to have been let in.
+func (w *world) enter(t *testing.T, d limitedDoor, tenant tenants.ID, user broker.Token) *peer {
+	t.Helper()
+	p := w.dial(t, d.url(w, t, tenant, user), nil)
+	p.send(fmt.Sprintf(d.ping, ""))
+	for {
+		f := p.next()
+		switch text := fmt.Sprint(f); {
+		case strings.Contains(text, "pong"), strings.Contains(text, "ACK"):
+			return p
+		case strings.Contains(text, "LIMIT_EXCEEDED"):
+			t.Fatal(text)
+		}
+	}
+}
+
+// awaitSeat waits until a tenant has n connections, and one more when somebody else has come.
+func (w *world) awaitSeat(t *testing.T, tenant tenants.ID, n int, other string) {
+	t.Helper()
+	if other != "" {
+		n++
+	}
+	for open := -1; open != n; {
+		w.edge.book.Each(func(id tenants.ID, u quota.Usage) {
+			if id == tenant {
+				open = u.Connections
+			}
+		})
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("the connection is still counted")
+		}
+	}
+}
+
+// refusedAt dials where one connection too many gets the dialect's own answer.
+func (w *world) refusedAt(t *testing.T, d limitedDoor, path, message string) {
+	t.Helper()
+	conn, resp, err := websocket.Dial(t.Context(), "ws://"+w.url+path, nil)
+	if !d.before {
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.CloseNow() }()
+		p := &peer{t, conn}
+		if text := p.refusal("LIMIT_EXCEEDED"); !strings.Contains(text, `"`+message+`"`) {
+			t.Errorf("refused with %s", text)
+		}
+		if end := p.closed(); end.Code != websocket.StatusPolicyViolation {
+			t.Errorf("closed with %v", end)
+		}
+		return
+	}
+	if err == nil {
+		_ = conn.CloseNow()
+		t.Fatal("let in")
+	}
+	var f frame
+	if jsonErr := json.NewDecoder(resp.Body).Decode(&f); jsonErr != nil || resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "1" ||
+		f["code"] != "LIMIT_EXCEEDED" || f["message"] != message || f["fix"] == nil {
+		t.Errorf("refused with %d, %v, %v", resp.StatusCode, resp.Header, f)
+	}
+}
+
+// TestMessageLimits sets every limit on what is sent while the connection is open.
+func TestMessageLimits(t *testing.T) {
+	w := newWorld(t)
+	for _, d := range limitedDoors {
+		for _, c := range []struct {
+			limit, fill   string
+			code, message string
+		}{
+			{"messages_per_second=1", "", "RATE_LIMITED", "A connection may send 1 messages a second."},
+			{"tenant_messages_per_second=1", "", "RATE_LIMITED", "The tenant may send 1 messages a second."},
+			{"bytes_per_second=10", "", "RATE_LIMITED", "The tenant may send 10 bytes a second."},
+			{"message_bytes=64", strings.Repeat("x", 100), "MESSAGE_TOO_LARGE", " bytes; 64 are allowed."},
+		} {
+			t.Run(d.name+"/"+c.limit, func(t *testing.T) {
+				p := w.dial(t, d.url(w, t, "acme", "ann"), nil)
+				p.send(fmt.Sprintf(d.ping, c.fill))
+				w.limit(t, "acme", c.limit)
+				defer w.limit(t, "acme", strings.Split(c.limit, "=")[0]+"=default")
+				for range 4 {
+					p.send(fmt.Sprintf(d.ping, c.fill))
+				}
+				text := p.refusal(c.code)
+				if !strings.Contains(text, `"m"`) {
+					t.Errorf("the refusal does not name its message: %s", text)
+				}
+				if d.name != "chat" && d.name != "assistant" && !strings.Contains(text, c.message) { // whose documents have texts of their own
+					t.Errorf("refused with %s", text)
+				}
+				w.limit(t, "acme", strings.Split(c.limit, "=")[0]+"=0")
+				p.send(fmt.Sprintf(d.ping, "")) // the connection goes on
+			})
+		}
+	}
+	d := limitedDoors[0]
+	w.limit(t, "acme", "messages_per_second=5")
+	p := w.dial(t, d.url(w, t, "acme", "ann"), nil)
+	for range 1000 {
+		if p.conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, d.ping, "")) != nil {
+			break
+		}
+	}
+	if end := p.closed(); end.Code != websocket.StatusPolicyViolation {
+		t.Errorf("a flood of agents' messages ended with %v", end)
+	}
+}
+
+func TestRequestLimits(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t, tenants.TokenSpec{Tenant: "acme", Agent: "ann"})
+	_, key := w.apiKey(t, "acme", tenants.APIKeySpec{})
+	for _, r := range []struct{ method, path, header, credential, body string }{
+		{"POST", "/v1/channels/news/messages", "Authorization", "Bearer " + token, `{"content":"1"}`},
+		{"GET", "/v1/agents", "Authorization", "Bearer " + token, ""},
+		{"POST", "/api/v1/chats/", "X-API-Key", key, `{"user_id":"ann"}`},
+		{"POST", "/api/sessions", "X-API-Key", key, `{"user_id":"ann"}`},
+	} {
+		w.limit(t, "acme", "tenant_messages_per_second=1")
+		if status, f := w.do(t, r.method, r.path, r.body, r.header, r.credential); status != 429 && status >= 300 {
+			t.Errorf("%s %s: %d %v", r.method, r.path, status, f)
+		}
+		status, f := w.do(t, r.method, r.path, r.body, r.header, r.credential)
+		if text := fmt.Sprint(f); status != 429 || !strings.Contains(text, "RATE_LIMITED") || !strings.Contains(text, "The tenant may send 1 messages a second.") {
+			t.Errorf("%s %s: %d %v", r.method, r.path, status, f)
+		}
+		w.limit(t, "acme", "tenant_messages_per_second=0", "message_bytes=4")
+		if r.body == "" {
+			continue
+		}
+		if status, f := w.do(t, r.method, r.path, r.body, r.header, r.credential); status != 413 || !strings.Contains(fmt.Sprint(f), "MESSAGE_TOO_LARGE") {
+			t.Errorf("%s %s, too long: %d %v", r.method, r.path, status, f)
+		}
+		w.limit(t, "acme", "message_bytes=default")
+	}
+}
+
+func TestSubscriptionLimit(t *testing.T) {
+	w := newWorld(t)
+	w.limit(t, "acme", "subscriptions=2")
+	p := w.agent(t, "acme", "ann", "&channel_id=a")
+	p.send(`{"id":"s1","type":"subscribe","channel_id":"b"}`)
+	p.expect("ACK:s1")
+	p.send(`{"id":"s2","type":"subscribe","channel_id":"c"}`)
+	if f := p.expect("ERROR:s2")["ERROR:s2"]; f["code"] != "LIMIT_EXCEEDED" || f["error"] != "A connection has at most 2 subscriptions." {
+		t.Errorf("%v", f)
+	}
+	p.send(`{"id":"s3","type":"unsubscribe","channel_id":"b"}`)
+	p.expect("ACK:s3")
+	w.limit(t, "acme", "subscriptions=0")
+	for _, c := range []string{"b", "c", "d"} {
+		p.send(`{"id":"` + c + `","type":"subscribe","channel_id":"` + c + `"}`)
+		p.expect("ACK:" + c)
+	}
+	w.limit(t, "acme", "subscriptions=1")
+	b := w.bots(t, "acme", "bob")
+	for range 2 {
+		b.send(`{"type":"subscribe"}`)
+	}
+	b.kind("session_created")
+	b.kind("session_created")
+	if f := b.errorCode("SUBSCRIPTION_FAILED"); !strings.Contains(fmt.Sprint(f), "follows at most 1 sessions") {
+		t.Errorf("%v", f)
+	}
+}
+
+// TestParallelDials has a thousand clients dial at the same moment where fifty may be.
+func TestParallelDials(t *testing.T) {
+	const clients, limit = 1000, 50
+	w := newWorld(t)
+	w.limit(t, "acme", fmt.Sprint("connections=", limit))
+	path := limitedDoors[0].url(w, t, "acme", "ann")
+	var in, refused atomic.Int64
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for range clients {
+		all.Go(func() {
+			<-start
+			conn, resp, err := websocket.Dial(t.Context(), "ws://"+w.url+path, nil)
+			switch {
+			case err == nil:
+				in.Add(1)
+				t.Cleanup(func() { _ = conn.CloseNow() })
+			case resp != nil && resp.StatusCode == http.StatusTooManyRequests:
+				refused.Add(1)
+			default:
+				t.Errorf("neither in nor refused: %v", err)
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	if in.Load() != limit || refused.Load() != clients-limit || w.edge.Connections() != limit {
+		t.Errorf("%d are in, %d were refused, %d are open", in.Load(), refused.Load(), w.edge.Connections())
+	}
+}
+
+// TestLoweredConnections closes the newest when the limit is lowered below what is open.
+func TestLoweredConnections(t *testing.T) {
+	w := newWorld(t)
+	var all []*peer
+	for range 4 {
+		all = append(all, w.enter(t, limitedDoors[0], "acme", "ann"))
+	}
+	w.limit(t, "acme", "connections=2")
+	for i, p := range all {
+		if i >= 2 {
+			if end := p.closed(); end.Code != websocket.StatusPolicyViolation {
+				t.Errorf("the newest end with %v", end)
+			}
+			continue
+		}
+		p.send(`{"id":"m","type":"ping"}`)
+		p.expect("ACK:m")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, resp, err := websocket.Dial(ctx, "ws://"+w.url+limitedDoors[0].url(w, t, "acme", "bob"), nil); err == nil || resp.StatusCode != 429 {
+		t.Errorf("one more is let in: %v", err)
+	}
+}
+
+// TestStrangersWait bounds how many clients of one address wait before they say who they are.
+func TestStrangersWait(t *testing.T) {
+	w := newWorld(t)
+	for range 100 {
+		w.dial(t, "/ws", nil)
+	}
+	w.awaitSeat(t, "", 100, "")
+	if f := w.dial(t, "/ws", nil).errorCode("LIMIT_EXCEEDED"); !strings.Contains(fmt.Sprint(f), "Your address has 100 connections open") {
+		t.Errorf("%v", f)
+	}
+	w.bots(t, "acme", "ann").alive() // who says so at once is no stranger
 }

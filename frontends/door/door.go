@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/frontends/ws"
@@ -35,6 +36,7 @@ type Door struct {
 	books    *books
 	book     *quota.Book
 	trusted  []netip.Prefix // proxies
+	trims    atomic.Uint64  // how often connections were trimmed
 
 	mu   sync.Mutex
 	next uint64                               // guarded by mu; Visitor.order
@@ -71,7 +73,7 @@ func New(set *ws.Set, registry Registry, cfg Config) *Door {
 		set: set, registry: registry, books: newBooks(cfg.Dialects, cfg.Meters, cfg.Log), book: cfg.Quota, trusted: cfg.Trusted,
 		open: map[tenants.ID]map[*Visitor]struct{}{},
 	}
-	d.book.OnLowered(d.trim)
+	d.book.OnLowered(d.lowered)
 	return d
 }
 
@@ -104,6 +106,9 @@ func (d *Door) Admit(c *ws.Conn, p Pass) *Visitor {
 	}
 	all[v] = struct{}{}
 	d.mu.Unlock()
+	if p.Seat.trims != d.trims.Load() { // it was not there to be trimmed
+		d.trim(v.tenant)
+	}
 	v.Renew(p.Grant)
 	return v
 }

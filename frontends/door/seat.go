@@ -20,6 +20,7 @@ func (d *Door) Address(r *http.Request) netip.Addr { return client(r, d.trusted)
 type Seat struct {
 	tenant *quota.Tenant
 	entry  quota.Entry
+	trims  uint64 // how often connections had been trimmed before
 }
 
 // Strangers is what counts for connections that have yet to say whose they are.
@@ -33,7 +34,7 @@ func (d *Door) ReserveStranger(as *quota.Dialect, ip netip.Addr) (*Seat, error) 
 // Reserve takes a place for a connection of a tenant's agent or user, to be given back with Leave. The error is
 // fault.LimitExceeded.
 func (d *Door) Reserve(tenant tenants.ID, as *quota.Dialect, who string, ip netip.Addr) (*Seat, error) {
-	s := &Seat{d.book.Tenant(tenant), quota.Entry{Dialect: as, Agent: broker.Token(who), IP: ip}}
+	s := &Seat{d.book.Tenant(tenant), quota.Entry{Dialect: as, Agent: broker.Token(who), IP: ip}, d.trims.Load()}
 	if err := s.tenant.Enter(s.entry); err != nil {
 		return nil, err
 	}
@@ -46,7 +47,14 @@ func (s *Seat) Tenant() *quota.Tenant { return s.tenant }
 // Leave gives the place back. It is called once.
 func (s *Seat) Leave() { s.tenant.Leave(s.entry) }
 
-// trim closes the newest connections of a tenant whose limits were lowered below what it has open.
+// lowered brings the connections of a tenant in line with limits that were changed. Those that are being let in see to
+// it themselves.
+func (d *Door) lowered(tenant tenants.ID) {
+	d.trims.Add(1)
+	d.trim(tenant)
+}
+
+// trim closes the newest connections of a tenant that has more open than it may.
 func (d *Door) trim(tenant tenants.ID) {
 	d.mu.Lock()
 	all := make([]*Visitor, 0, len(d.open[tenant]))
