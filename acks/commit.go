@@ -14,6 +14,7 @@ import (
 // Outcome is what became of one message.
 type Outcome struct {
 	Seq       uint64 // its sequence in the tenant's stream; of the first copy when Duplicate
+	Unstored  bool   // nothing was to be stored: it was handed to who is there
 	Duplicate bool   // the same sender sent the same id to the same place before
 	Err       error  // nil means stored and on disk. fault.OutcomeUnknown means that nobody can tell.
 }
@@ -171,7 +172,7 @@ func (c *Committer) commit(spare []settled) []settled {
 
 // stored reports whether any outcome of the batch needs the disk.
 func stored(batch []settled) bool {
-	return slices.ContainsFunc(batch, func(s settled) bool { return s.outcome.Err == nil })
+	return slices.ContainsFunc(batch, func(s settled) bool { return s.outcome.Err == nil && !s.outcome.Unstored })
 }
 
 func (c *Committer) expire(now time.Time) {

@@ -144,6 +144,20 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 	return nil
 }
 
+// Pass hands m to those who listen now, without storing it: on its subject, and a copy on live, for the nodes. An error
+// means that nothing was sent and r will not be called. It does not wait: its callers bound how much is on its way.
+func (p *Publisher) Pass(m Message, live broker.Subject, r Receipt) error {
+	err := p.link.Publish(broker.Departure{Subject: m.Subject, Data: m.Data, Unstored: true})
+	if err == nil {
+		err = p.link.Publish(broker.Departure{Subject: live, Data: m.Data})
+	}
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The message was not sent: the tenant can't be reached now.")
+	}
+	p.committer.confirm(settled{r, Outcome{Unstored: true}, p.cfg.Meter, len(m.Data), time.Now()})
+	return nil
+}
+
 // send puts m into the link's buffer. The stream's answer names the slot.
 func (p *Publisher) send(m Message, number uint64) error {
 	d := broker.Departure{Subject: m.Subject, Inbox: p.inbox, Number: number, Data: m.Data, After: m.After, TTL: m.TTL}

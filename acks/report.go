@@ -10,6 +10,7 @@ import (
 // counts are what a Committer has seen.
 type counts struct {
 	stored     meter.Counter
+	passed     meter.Counter
 	duplicates meter.Counter
 	failed     meter.Counters[fault.Code]
 	rounds     meter.Counter
@@ -24,6 +25,9 @@ func (c *counts) add(s settled, now time.Time) {
 	switch {
 	case s.outcome.Err != nil:
 		c.failed.Inc(fault.CodeOf(s.outcome.Err))
+		return
+	case s.outcome.Unstored:
+		c.passed.Inc()
 		return
 	case s.outcome.Duplicate:
 		c.duplicates.Inc()
@@ -51,6 +55,7 @@ func (c *Committer) timedSync() error {
 func (c *Committer) Report(r *meter.Report) {
 	n := &c.counts
 	r.Counter("parley_messages_stored_total", "Messages that were stored and confirmed: of clients, and the events of conversations.", n.stored.Value())
+	r.Counter("parley_messages_passed_total", "Messages of ephemeral channels, which were handed to who was there.", n.passed.Value())
 	r.Counter("parley_messages_duplicate_total", "Messages that were recognised as repetitions and not stored again.", n.duplicates.Value())
 	meter.ByLabel(r, "parley_publish_errors_total", "Messages that were not stored, or not for certain, by error code.", "code", &n.failed,
 		fault.OutcomeUnknown, fault.StorageFull, fault.Unavailable)

@@ -214,6 +214,24 @@ type Channel struct {
 	Messages uint64      `json:"messages"`
 }
 
+// ChannelDetail is what is known of one channel.
+type ChannelDetail struct {
+	Channel `json:",inline"`
+
+	Policy *tenants.Policy `json:"policy,omitempty"` // that holds for it; absent when none does
+	Agents []broker.Token  `json:"agents"`           // that are subscribed to it, sorted
+}
+
+// Purged says how many messages were removed.
+type Purged struct {
+	Messages uint64 `json:"messages"`
+}
+
+// Policies are a tenant's channel policies, the more particular ones first.
+type Policies struct {
+	Policies tenants.Policies `json:"policies"`
+}
+
 // NewMessage is a message to publish.
 type NewMessage struct {
 	Agent   broker.Token   `json:"agent_id,omitempty"` // in whose name. Zero means in nobody's, as services do.
@@ -221,11 +239,12 @@ type NewMessage struct {
 	Content jsontext.Value `json:"content"`
 }
 
-// Receipt says that a message is on disk.
+// Receipt says that a message is on disk, unless its channel is ephemeral.
 type Receipt struct {
 	ID        string `json:"message_id"`
-	Seq       uint64 `json:"seq"`
+	Seq       uint64 `json:"seq,omitzero"`
 	Duplicate bool   `json:"duplicate,omitzero"`
+	Stored    bool   `json:"stored"` // false in ephemeral channels: it was handed to who was there
 }
 
 // Page is a part of a channel's history, oldest first. Messages are as clients receive them.

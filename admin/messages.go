@@ -72,7 +72,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if outcome.Err != nil {
 		return outcome.Err
 	}
-	s.reply(w, http.StatusCreated, Receipt{ID: m.ID, Seq: outcome.Seq, Duplicate: outcome.Duplicate})
+	s.reply(w, http.StatusCreated, Receipt{ID: m.ID, Seq: outcome.Seq, Duplicate: outcome.Duplicate, Stored: !outcome.Unstored})
 	return nil
 }
 

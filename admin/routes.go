@@ -142,6 +142,11 @@ func (s *Server) channelRoutes() []route {
 	after := openapi.Parameter{Name: "after", About: "Only those with higher numbers.", Number: true}
 	return []route{
 		{id: "listChannels", method: "GET", path: ofTenant + "/channels", handle: s.listChannels, says: "List the channels that hold messages.", gives: answer(Channels{})},
+		{id: "getChannel", method: "GET", path: channel, handle: s.showChannel, says: "Show a channel.", gives: answer(ChannelDetail{})},
+		{id: "purgeChannel", method: "DELETE", path: channel + "/messages", handle: s.purgeChannel, says: "Remove all messages of a channel for good.", gives: answer(Purged{})},
+		{id: "listPolicies", method: "GET", path: ofTenant + "/policies", handle: s.listPolicies, says: "List a tenant's channel policies, the more particular ones first.", gives: answer(Policies{})},
+		{id: "setPolicy", method: "PUT", path: ofTenant + "/policies", handle: s.setPolicy, says: "Set the policy of the pattern in the body, on open connections, too.", takes: tenants.Policy{}, gives: made(tenants.Policy{})},
+		{id: "removePolicy", method: "DELETE", path: ofTenant + "/policies/{pattern}", handle: s.removePolicy, says: "Remove the policy of a pattern.", gives: nothing()},
 		{id: "publish", method: "POST", path: channel + "/messages", handle: s.publish, says: "Publish a message; it is on disk when the answer comes.", takes: NewMessage{}, gives: fresh(Receipt{})},
 		{id: "listMessages", method: "GET", path: channel + "/messages", handle: s.history, says: "List what a channel holds, without since the newest.", query: query{since, limit}, gives: answer(Page{}), private: true},
 		{id: "tailChannel", method: "GET", path: channel + "/tail", handle: s.tail, says: "Follow a channel. An empty line means nothing.", query: query{since}, gives: answer(openapi.Lines{Of: jsontext.Value{}}), private: true},
@@ -176,6 +181,7 @@ func pathParameters() []openapi.Parameter {
 		{Name: "id", About: "Id of what the path is about."},
 		{Name: "agent", About: "Id of the agent."},
 		{Name: "channel", About: "Name of the channel."},
+		{Name: "pattern", About: "Pattern of the policy."},
 		{Name: "number", About: "Number of the dead letter.", Number: true},
 		{Name: "session", About: "Id of the session."},
 		{Name: "room", About: "Id of the room."},

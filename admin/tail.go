@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"parley/broker"
 	"parley/channels"
 	"parley/tenants"
 )
@@ -39,6 +40,9 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	defer unregister()
+	if p := space.Policy(from.Channel); p != nil && p.Ephemeral {
+		return s.tailPassing(ctx, w, space, from.Channel)
+	}
 	sub, err := space.Subscribe(ctx, from, channels.SubscribeOptions{})
 	if err != nil {
 		return err
@@ -52,6 +56,32 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.follow(ctx, space, from, since, sub.Place(), rung, out)
+	return nil
+}
+
+// tailPassing streams the messages of a channel that stores none.
+func (s *Server) tailPassing(ctx context.Context, w http.ResponseWriter, space *channels.Space, channel broker.Name) error {
+	listener, err := space.Listen(channel)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	beat := time.NewTicker(tailBeat)
+	defer beat.Stop()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := &lines{w: w, control: http.NewResponseController(w)}
+	for out.flush() == nil { // at first, so that the client learns that it is subscribed
+		select {
+		case m := <-listener.Messages():
+			out.add(listener.Encode(m))
+		case <-beat.C:
+			out.add(nil)
+		case <-ctx.Done():
+			return nil
+		case <-s.draining:
+			return nil
+		}
+	}
 	return nil
 }
 

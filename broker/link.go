@@ -45,18 +45,23 @@ type Departure struct {
 	MsgID   string // by which the stream recognises a repetition. Zero means that it does not.
 	Data    []byte
 
+	Unstored bool // no stream takes it: it is for those who listen now
+
 	After *uint64       // the newest message on the subject must be this one, 0 for none. Nil means any.
 	TTL   time.Duration // how long the message is kept, in whole seconds. Zero means as long as the stream's others.
 }
 
 // header appends the message's header, nothing for a message that needs none.
 func (m *Departure) header(b []byte) []byte {
-	if m.MsgID == "" && m.After == nil && m.TTL <= 0 {
+	if m.MsgID == "" && !m.Unstored && m.After == nil && m.TTL <= 0 {
 		return b
 	}
 	b = append(b, "NATS/1.0\r\n"...)
 	if m.MsgID != "" {
 		b = append(append(append(b, nats.MsgIdHdr+": "...), m.MsgID...), "\r\n"...)
+	}
+	if m.Unstored { // a stream refuses what is meant for another one, and no stream has this name
+		b = append(b, nats.ExpectedStreamHdr+": -\r\n"...)
 	}
 	if m.After != nil {
 		b = append(strconv.AppendUint(append(b, nats.ExpectedLastSubjSeqHdr+": "...), *m.After, 10), "\r\n"...)
@@ -141,6 +146,9 @@ func (m *Arrival) Status() string {
 	status, _, _ := bytes.Cut(rest, []byte("\r\n"))
 	return string(status)
 }
+
+// Unstored reports whether a live copy is of a message that no stream holds, by its header.
+func Unstored(header []byte) bool { return !bytes.Contains(header, []byte("\r\nNats-Sequence: ")) }
 
 // DecodeLive reads a republished copy: the stored message, whose Data and Subject are not copied, and the sequence of the
 // one before it on the same subject (0 when it is the first). The server's lines are the last of the header, behind those

@@ -25,6 +25,13 @@ func (s *Space) History(ctx context.Context, to Address, since Since, limit int)
 		return h, err
 	}
 	limit = min(max(limit, 1), MaxHistory)
+	p := s.policy(to)
+	switch {
+	case p != nil && p.Ephemeral:
+		return History{Last: since.Seq}, nil // what services have published waits to be removed
+	case p != nil && p.Messages > 0:
+		limit = int(min(int64(limit), p.Messages))
+	}
 	if !since.Set {
 		return s.newest(ctx, to, limit)
 	}

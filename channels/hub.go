@@ -30,6 +30,8 @@ type Config struct {
 	Readers      int64         // replays that read from the store at the same time. Defaults to 64.
 	Publish      acks.Config   // Resend is set where it is needed, Meter for each tenant
 
+	Policies func(tenants.ID) tenants.Policies // of a tenant that is opened; see Hub.SetPolicies. Nil means that there are none.
+
 	Meters *tenants.Meters // counts what tenants store. Nil means that nobody wants to know.
 }
 
@@ -58,6 +60,7 @@ type Hub struct {
 	end     context.CancelFunc
 	looks   looks
 	counts  counts
+	trimmed time.Time // when trimAll was at work last; owned by Run
 
 	mu     sync.Mutex
 	spaces map[tenants.ID]*Space // guarded by mu
@@ -116,6 +119,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			h.sweep(now.Add(-h.cfg.Linger))
 			h.look(now)
+			h.trimAll(now)
 		}
 	}
 	h.mu.Lock()

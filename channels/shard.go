@@ -131,6 +131,14 @@ func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) {
 	if t == nil {
 		return // its topic was closed, or will read the message back when it opens
 	}
+	if broker.Unstored(header) {
+		if len(data) == 0 {
+			t.forget()
+		} else {
+			t.pass(data)
+		}
+		return
+	}
 	msg, previous, err := broker.DecodeLive(header, data)
 	if err != nil {
 		s.hub.log.Error("unreadable live copy", "subject", t.addr.Subject(), "err", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/acks"
@@ -37,6 +38,9 @@ type Space struct {
 	end  context.CancelFunc
 	jobs sync.WaitGroup // the roster's goroutine
 
+	policies atomic.Pointer[tenants.Policies] // nil means none
+	trimming atomic.Bool
+
 	refs int       // guarded by hub.mu
 	idle time.Time // when refs last became 0; guarded by hub.mu
 
@@ -68,6 +72,10 @@ func (s *Space) open(ctx context.Context) (err error) {
 	}
 	if err := s.openStreams(ctx); err != nil {
 		return err
+	}
+	if policies := s.hub.cfg.Policies; policies != nil {
+		all := policies(s.tenant)
+		s.policies.Store(&all)
 	}
 	cfg := s.hub.cfg.Publish
 	cfg.Meter = s.hub.cfg.Meters.Of(s.account)
@@ -274,16 +282,24 @@ func (s *Space) pause() bool {
 }
 
 // Publish hands m to the tenant's stream; r learns what became of it. It waits while too much is on its way already. An
-// error means that nothing was stored and r will not be called.
+// error means that nothing was stored and r will not be called. What the channel's policy says is obeyed: errors are
+// fault.PermissionDenied, too, and in an ephemeral channel m goes to who is there, and the outcome is Unstored.
 func (s *Space) Publish(ctx context.Context, m Message, r acks.Receipt) error {
 	if err := m.To.check(); err != nil {
 		return err
+	}
+	ttl, ephemeral, err := s.obey(m)
+	if err != nil {
+		return err
+	}
+	if ephemeral {
+		return s.pass(m, m.encode(), r)
 	}
 	if err := s.hub.engine.Check(); err != nil {
 		s.hub.committer.Refused(err)
 		return err
 	}
-	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode()}, r)
+	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode(), TTL: ttl}, r)
 }
 
 func unreachable(err error) error {

@@ -31,15 +31,16 @@ func (s State) settled() bool { return s == Active || s == Suspended }
 // Tenant is one tenant as the registry knows it. Its JSON form is what clients of the admin API may see: secrets are in
 // none of its exported fields, and neither fmt nor encoding/json nor slog can reach them.
 type Tenant struct {
-	ID      ID               `json:"id"`
-	Name    string           `json:"name,omitempty"` // for people; may be empty
-	Account broker.AccountID `json:"account"`        // its NATS account
-	State   State            `json:"state"`
-	Limits  Limits           `json:"limits"` // those that were set; never nil in JSON
-	Created time.Time        `json:"created"`
-	Keys    []Key            `json:"keys"`            // oldest first, the revoked ones too
-	APIKeys []APIKey         `json:"api_keys"`        // oldest first, the dead ones too
-	Creds   []Creds          `json:"creds,omitempty"` // of its services, oldest first, the dead ones too
+	ID       ID               `json:"id"`
+	Name     string           `json:"name,omitempty"` // for people; may be empty
+	Account  broker.AccountID `json:"account"`        // its NATS account
+	State    State            `json:"state"`
+	Limits   Limits           `json:"limits"` // those that were set; never nil in JSON
+	Created  time.Time        `json:"created"`
+	Keys     []Key            `json:"keys"`            // oldest first, the revoked ones too
+	Policies Policies         `json:"policies"`        // of channels
+	APIKeys  []APIKey         `json:"api_keys"`        // oldest first, the dead ones too
+	Creds    []Creds          `json:"creds,omitempty"` // of its services, oldest first, the dead ones too
 
 	Origins     []string     `json:"origins,omitempty"`     // whose web pages may use it; empty means any
 	Revocations []Revocation `json:"revocations,omitempty"` // of tokens, oldest first
@@ -93,6 +94,7 @@ func (t Tenant) APIKey(id string) (APIKey, bool) {
 func (t Tenant) clone() Tenant {
 	t.Keys = slices.Clone(t.Keys)
 	t.APIKeys = slices.Clone(t.APIKeys)
+	t.Policies = slices.Clone(t.Policies)
 	t.Limits = maps.Clone(t.Limits)
 	t.Creds = slices.Clone(t.Creds)
 	t.Revocations = slices.Clone(t.Revocations)

@@ -29,6 +29,11 @@ func (applyCmd) Help() string {
         name: Acme Inc.
         state: active                # or suspended
         limits: {connections: 100, storage_bytes: 2GiB}
+        origins: [https://app.acme.example]
+        channels:
+          - {pattern: live.>, ephemeral: true}
+          - {pattern: logs.*, max_age: 1h, max_messages: 1000}
+          - {pattern: news, publishers: [editor]}
         keys:
           - {kid: backend, alg: HS256, secret: {file: acme.secret}}
           - {kid: idp, alg: RS256, jwks_url: https://idp.example/keys, audience: acme}

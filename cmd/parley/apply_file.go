@@ -8,11 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/origin"
 	"parley/tenants"
 )
 
@@ -30,11 +34,15 @@ type wantedTenant struct {
 	Name    *string           `yaml:"name"`
 	State   string            `yaml:"state"`
 	Limits  map[string]string `yaml:"limits"`
+	Origins *[]string         `yaml:"origins"`
 	Keys    []wantedKey       `yaml:"keys"`
 	APIKeys []wantedAPIKey    `yaml:"api_keys"`
 
-	limits tenants.LimitChanges
-	line   int
+	Channels []wantedPolicy `yaml:"channels"`
+
+	limits   tenants.LimitChanges
+	policies tenants.Policies
+	line     int
 }
 
 type wantedKey struct {
@@ -45,6 +53,15 @@ type wantedKey struct {
 	JWKSURL   string `yaml:"jwks_url"`
 	Issuer    string `yaml:"issuer"`
 	Audience  string `yaml:"audience"`
+}
+
+type wantedPolicy struct {
+	Pattern     string         `yaml:"pattern"`
+	Ephemeral   bool           `yaml:"ephemeral"`
+	MaxAge      time.Duration  `yaml:"max_age"`
+	MaxMessages int64          `yaml:"max_messages"`
+	Publishers  []broker.Token `yaml:"publishers"`
+	Closed      bool           `yaml:"closed"`
 }
 
 type wantedAPIKey struct {
@@ -144,7 +161,34 @@ func (t *wantedTenant) check() (err error) {
 	if t.limits, err = tenants.ParseLimits(settings); err != nil {
 		return err
 	}
-	return errors.Join(t.checkKeys(), t.checkAPIKeys())
+	if t.Origins != nil {
+		for i, o := range *t.Origins {
+			if (*t.Origins)[i], err = origin.Parse(o); err != nil {
+				return err
+			}
+		}
+		slices.Sort(*t.Origins)
+	}
+	return errors.Join(t.checkPolicies(), t.checkKeys(), t.checkAPIKeys())
+}
+
+func (t *wantedTenant) checkPolicies() error {
+	seen := map[string]bool{}
+	for _, w := range t.Channels {
+		p := tenants.Policy{
+			Pattern: w.Pattern, Ephemeral: w.Ephemeral, MaxAge: int64(w.MaxAge / time.Second), Messages: w.MaxMessages,
+			Publishers: w.Publishers, Closed: w.Closed,
+		}
+		if err := p.Check(); err != nil {
+			return err
+		}
+		if seen[p.Pattern] {
+			return fault.New(fault.Usage, "The pattern %s is there twice.", p.Pattern)
+		}
+		seen[p.Pattern] = true
+		t.policies = append(t.policies, p)
+	}
+	return nil
 }
 
 func (t *wantedTenant) checkKeys() error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"parley/admin"
@@ -62,6 +63,8 @@ func (p *plan) make(have []tenants.Tenant) error {
 		} else {
 			p.update(want, t)
 		}
+		p.origins(want, t)
+		p.policies(want, t)
 		if err := p.keys(want, t); err != nil {
 			return err
 		}
@@ -116,6 +119,42 @@ func (p *plan) update(want wantedTenant, t tenants.Tenant) {
 			next = info.Text(*to)
 		}
 		p.change(want.ID, change("limit "+string(info.Limit), from, next), admin.TenantChange{Limits: tenants.LimitChanges{info.Limit: to}})
+	}
+}
+
+func (p *plan) origins(want wantedTenant, t tenants.Tenant) {
+	if want.Origins != nil && !slices.Equal(*want.Origins, t.Origins) {
+		p.change(want.ID, change("origins", strings.Join(t.Origins, " "), strings.Join(*want.Origins, " ")), admin.TenantChange{Origins: want.Origins})
+	}
+}
+
+// policies sets the channel policies that differ, and removes those that are too many when that is asked for.
+func (p *plan) policies(want wantedTenant, t tenants.Tenant) {
+	listed := map[string]bool{}
+	for _, w := range want.policies {
+		listed[w.Pattern] = true
+		mark := adding
+		if i := slices.IndexFunc(t.Policies, func(is tenants.Policy) bool { return is.Pattern == w.Pattern }); i >= 0 {
+			if t.Policies[i].Equal(w) {
+				continue
+			}
+			mark = changing
+		}
+		what := "channels " + w.Pattern + ": keep " + keeps(&w) + ", published by " + publishers(&w)
+		p.add(mark, want.ID, what, func(ctx context.Context, c *admin.Client) error {
+			_, err := c.SetPolicy(ctx, want.ID, w)
+			return err
+		})
+	}
+	if !p.prune || want.Channels == nil {
+		return
+	}
+	for _, is := range t.Policies {
+		if !listed[is.Pattern] {
+			p.add(removing, want.ID, "policy of channels "+is.Pattern, func(ctx context.Context, c *admin.Client) error {
+				return c.RemovePolicy(ctx, want.ID, is.Pattern)
+			})
+		}
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 
 type channelCmd struct {
 	List    channelListCmd    `cmd:"" help:"List the channels that hold messages."`
+	Show    channelShowCmd    `cmd:"" help:"Show a channel: what it holds, who is subscribed, which policy holds."`
+	Policy  channelPolicyCmd  `cmd:"" help:"Say what channels keep and who may publish, by patterns of their names."`
+	Purge   channelPurgeCmd   `cmd:"" help:"Remove all messages of a channel, for good."`
 	Publish channelPublishCmd `cmd:"" help:"Publish a message; it is on disk when the command returns."`
 	Tail    channelTailCmd    `cmd:"" help:"Follow a channel, as tail -f follows a file."`
 	History channelHistoryCmd `cmd:"" help:"Print what a channel holds."`

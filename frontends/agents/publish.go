@@ -90,9 +90,12 @@ func (r *receipt) Settle(o acks.Outcome) {
 	if r.settled == nil {
 		r.settled = make([]byte, 0, answerBytes*min(len(r.unacked), answersAtOnce))
 	}
-	if o.Err != nil {
+	switch {
+	case o.Err != nil:
 		r.settled = append(r.settled, errorFrame(r.id, o.Err)...)
-	} else {
+	case o.Unstored:
+		r.settled = append(r.settled, unstoredFrame(r.id, r.time)...)
+	default:
 		r.settled = appendStored(r.settled, r.id, r.time, o.Seq, o.Duplicate)
 	}
 }

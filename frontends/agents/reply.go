@@ -27,6 +27,7 @@ type ack struct {
 	Gap       *gapView         `json:"gap,omitzero"`
 	Status    channels.Status  `json:"status,omitzero"`
 	Duplicate bool             `json:"duplicate,omitzero"`
+	Stored    *bool            `json:"stored,omitzero"` // false in ephemeral channels
 	Expires   string           `json:"expires,omitzero"`
 }
 
@@ -68,6 +69,11 @@ func appendStored(dst []byte, id string, at time.Time, seq uint64, duplicate boo
 		}
 		return append(b, '}')
 	})
+}
+
+// unstoredFrame acknowledges a message of an ephemeral channel.
+func unstoredFrame(id string, at time.Time) []byte {
+	return encode(ack{Type: "ACK", MessageID: id, Timestamp: channels.FormatTime(at), Stored: new(bool)})
 }
 
 // errorFrame answers a frame that was not carried out. id is "" when it could not be read.

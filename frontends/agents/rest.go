@@ -133,6 +133,9 @@ func (d *Dialect) Publish(w http.ResponseWriter, r *http.Request, g *tenants.Gra
 		status = http.StatusOK
 	}
 	a := ack{Type: "ACK", MessageID: m.ID, Timestamp: channels.FormatTime(m.Time), Channel: string(name), Seq: &o.Seq, Duplicate: o.Duplicate}
+	if o.Unstored {
+		a.Seq, a.Stored = nil, new(bool)
+	}
 	return reply(w, status, a)
 }
 
