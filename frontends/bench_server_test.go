@@ -36,7 +36,7 @@ func benchmarkServer() {
 		for in.Scan() {
 			command, arg, _ := strings.Cut(in.Text(), " ")
 			fmt.Fprintln(os.Stdout, map[string]func(*testing.B, string) string{
-				"token": w.answerToken, "cpu": answerCPU, "memory": answerMemory, "profile": answerProfile,
+				"token": w.answerToken, "unlimit": w.answerUnlimit, "cpu": answerCPU, "memory": answerMemory, "profile": answerProfile,
 			}[command](b, arg))
 		}
 		pprof.StopCPUProfile()
@@ -45,6 +45,11 @@ func benchmarkServer() {
 
 func (w *world) answerToken(b *testing.B, agent string) string {
 	return w.token(b, tenants.TokenSpec{Tenant: "acme", Agent: broker.Token(agent)})
+}
+
+func (w *world) answerUnlimit(b *testing.B, _ string) string {
+	w.unlimit(b)
+	return "ok"
 }
 
 // answerCPU is what the process has spent so far, in nanoseconds of user and system time.
