@@ -9,6 +9,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/meter"
 	"parley/tenants"
 )
 
@@ -48,6 +49,8 @@ type Hub struct {
 	engine *broker.Engine
 	log    *slog.Logger
 	opened time.Time
+
+	signals meter.Counter // that were taken
 
 	life context.Context
 	end  context.CancelFunc

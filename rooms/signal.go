@@ -31,6 +31,7 @@ func (s *Seat) Signal(target string, data []byte) error {
 			seat.take(p)
 			r.mu.Unlock()
 			seat.pump()
+			r.space.hub.signals.Inc()
 			return nil
 		}
 	}
@@ -41,10 +42,14 @@ func (s *Seat) Signal(target string, data []byte) error {
 	err := l.add(p, r.space.tick.Load())
 	local := to.Node == r.node()
 	r.mu.Unlock()
-	if err == nil && !local {
+	if err != nil {
+		return err
+	}
+	r.space.hub.signals.Inc()
+	if !local {
 		r.flush(l)
 	}
-	return err
+	return nil
 }
 
 // open reports whether the participant takes signals now. mu is held.

@@ -106,6 +106,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	n.stages.start(n.meetings.Run, n.ended)
+	n.sources = append(n.sources, n.meetings)
 	return n, n.openEdges(ctx)
 }
 
