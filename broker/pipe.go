@@ -91,11 +91,11 @@ func (p *pipe) Publish(m Departure) error {
 	}
 	p.out = appendPublish(p.out, m)
 	p.count++
-	switch p.count {
-	case 1:
-		p.nudge()
-	case p.wanted:
+	switch {
+	case p.count == p.wanted:
 		nudge(p.enough)
+	case p.count == 1:
+		p.nudge()
 	}
 	return nil
 }
@@ -236,11 +236,13 @@ func (p *pipe) write(conn net.Conn, broken <-chan struct{}) {
 			return
 		}
 		p.mu.Lock()
-		if p.count < last {
-			p.gather(last, late)
+		if p.count > 0 { // else it is about subscriptions
+			if p.count < last {
+				p.gather(last, late)
+			}
+			last = p.count
 		}
 		b := p.out
-		last = p.count
 		p.out, p.spare, p.count = p.spare[:0], nil, 0
 		p.mu.Unlock()
 		if len(b) == 0 {
