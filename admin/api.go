@@ -49,9 +49,11 @@ type Problem struct {
 	Fix     string     `json:"fix,omitempty"`
 }
 
-// Tenants is all of them, by id.
+// Tenants is a part of all tenants, in the order of their ids.
 type Tenants struct {
 	Tenants []tenants.Tenant `json:"tenants"`
+	Last    tenants.ID       `json:"last,omitempty"` // the id to go on from
+	More    bool             `json:"more"`
 }
 
 // NewTenant asks for a tenant.

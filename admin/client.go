@@ -67,9 +67,27 @@ func (c *Client) RemoveNode(ctx context.Context, node string) (Node, error) {
 }
 
 // Tenants lists all tenants.
-func (c *Client) Tenants(ctx context.Context) ([]tenants.Tenant, error) {
-	all, err := call[Tenants](ctx, c, "GET", "/tenants", nil)
-	return all.Tenants, err
+func (c *Client) Tenants(ctx context.Context) (all []tenants.Tenant, err error) {
+	all = []tenants.Tenant{}
+	err = c.EachTenants(ctx, func(page []tenants.Tenant) error {
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
+}
+
+// EachTenants calls each with all tenants, some at a time, in the order of their ids, until it fails.
+func (c *Client) EachTenants(ctx context.Context, each func([]tenants.Tenant) error) error {
+	for after := ""; ; {
+		page, err := call[Tenants](ctx, c, "GET", "/tenants?"+url.Values{"after": {after}}.Encode(), nil)
+		if err != nil {
+			return err
+		}
+		if err := each(page.Tenants); err != nil || !page.More {
+			return err
+		}
+		after = string(page.Last)
+	}
 }
 
 // CreateTenant makes a tenant, and reports whether it is new.

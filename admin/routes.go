@@ -82,7 +82,10 @@ func (s *Server) auditRoutes() []route {
 
 func (s *Server) tenantRoutes() []route {
 	return []route{
-		{id: "listTenants", method: "GET", path: "/tenants", handle: s.listTenants, says: "List all tenants.", gives: answer(Tenants{})},
+		{id: "listTenants", method: "GET", path: "/tenants", handle: s.listTenants, says: "List tenants in the order of their ids.", query: query{
+			{Name: "after", About: "Only tenants whose ids come behind this one."},
+			{Name: "limit", About: "At most so many; without it, and at most, 500.", Number: true},
+		}, gives: answer(Tenants{})},
 		{id: "createTenant", method: "POST", path: "/tenants", handle: s.createTenant, says: "Make a tenant; one that is there already is no error when it is the same.", takes: NewTenant{}, gives: made(tenants.Tenant{}), names: newTenantID},
 		{id: "getTenant", method: "GET", path: ofTenant, handle: s.showTenant, says: "Show a tenant.", gives: answer(tenants.Tenant{})},
 		{id: "updateTenant", method: "PATCH", path: ofTenant, handle: s.updateTenant, says: "Change a tenant's name, limits and origins, while it is in use.", takes: TenantChange{}, gives: answer(tenants.Tenant{})},

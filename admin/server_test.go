@@ -180,6 +180,14 @@ func TestTenantLife(t *testing.T) {
 	if all, err := w.Tenants(ctx); err != nil || len(all) != 2 || all[0].ID != "acme" {
 		t.Errorf("%v, %v", all, err)
 	}
+	for query, want := range map[string]string{
+		"?limit=1": `"last":"acme","more":true`, "?after=acme": `"last":"other","more":false`, "?after=b&limit=1": `"last":"other","more":false`,
+		"?after=zzz": `{"tenants":[],"last":"zzz","more":false}`, "?limit=0": `limit is a number up to 500`, "?limit=501": `limit is a number up to 500`,
+	} {
+		if _, body := w.do(t, "GET", prefix+"/tenants"+query, "", w.bearer()); !strings.Contains(body, want) {
+			t.Errorf("%s: %s", query, body)
+		}
+	}
 	if s, err := w.SuspendTenant(ctx, "acme"); err != nil || s.State != tenants.Suspended {
 		t.Errorf("%v, %v", s.State, err)
 	}

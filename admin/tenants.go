@@ -5,14 +5,35 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
 	"parley/tenants"
 )
 
-func (s *Server) listTenants(w http.ResponseWriter, _ *http.Request) error {
-	s.reply(w, http.StatusOK, Tenants{s.registry.List()})
+// MaxTenants is how many tenants a request lists at most.
+const MaxTenants = 500
+
+func (s *Server) listTenants(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	limit, err := auditNumber(query.Get("limit"), "limit", MaxTenants, MaxTenants)
+	if err != nil {
+		return err
+	}
+	after := tenants.ID(query.Get("after"))
+	all := s.registry.List()
+	first, found := slices.BinarySearchFunc(all, after, func(t tenants.Tenant, id tenants.ID) int { return strings.Compare(string(t.ID), string(id)) })
+	if found {
+		first++
+	}
+	end := min(first+int(limit), len(all)) //nolint:gosec // G115: at most MaxTenants
+	page := Tenants{Tenants: all[first:end], Last: after, More: end < len(all)}
+	if end > first {
+		page.Last = all[end-1].ID
+	}
+	s.reply(w, http.StatusOK, page)
 	return nil
 }
 

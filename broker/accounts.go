@@ -70,8 +70,8 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 	if a.StorageBytes > 0 {
 		claims.Limits.DiskStorage = a.StorageBytes
 	}
-	if a.Suspended {
-		claims.Limits.Conn = 0
+	if a.Suspended { // all users there are: those of later, which nobody but the engine gets, may visit what is stored
+		claims.RevokeAt(jwt.All, time.Now())
 	}
 	for _, user := range a.RevokedUsers {
 		claims.RevokeAt(user, forGood)

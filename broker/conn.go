@@ -131,6 +131,12 @@ func (t *connTable) admit(a AccountID) {
 	delete(t.barred, a)
 }
 
+func (t *connTable) isBarred(a AccountID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.barred[a]
+}
+
 // admitAll undoes bar for all accounts. Those that are suspended are refused by the servers as well.
 func (t *connTable) admitAll() {
 	t.mu.Lock()

@@ -62,12 +62,34 @@ func (s *embedded) close() error {
 }
 
 func (s *embedded) watch(ctx context.Context) {
-	var routes sync.WaitGroup
+	var beside sync.WaitGroup
 	if s.e.Clustered() {
-		routes.Go(func() { s.e.watchRoutes(ctx) })
+		beside.Go(func() { s.e.watchRoutes(ctx) })
+	} else if groupSync {
+		beside.Go(func() { s.syncRegularly(ctx) })
 	}
 	s.e.watchStore(ctx)
-	routes.Wait()
+	beside.Wait()
+}
+
+// syncEvery bounds what a power cut can take from services that publish through JetStream themselves. What the broker
+// acknowledges is synced by Sync.
+const syncEvery = time.Second
+
+// syncRegularly makes durable what was stored without anybody asking for it, until ctx ends.
+func (s *embedded) syncRegularly(ctx context.Context) {
+	tick := time.NewTicker(syncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.e.Sync(); err != nil {
+				return // the engine has failed
+			}
+		}
+	}
 }
 
 // sync has nothing to do in a cluster: what a stream confirms there is on the disks of a majority of its nodes.

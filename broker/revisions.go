@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -65,7 +66,12 @@ func eraseMessage(ctx context.Context, stream jetstream.Stream, seq uint64) erro
 // makeErasable makes the stream of a bucket, when there is none, as jetstream.CreateKeyValue does, but so that messages can
 // be erased one by one.
 func (c *Conn) makeErasable(ctx context.Context, cfg jetstream.KeyValueConfig) error {
+	dedupe := 2 * time.Minute // the server's own
+	if cfg.TTL > 0 {
+		dedupe = min(dedupe, cfg.TTL)
+	}
 	_, err := c.js.CreateStream(ctx, jetstream.StreamConfig{
+		MaxAge: cfg.TTL, Duplicates: dedupe, MaxBytes: cfg.MaxBytes, MaxMsgSize: cfg.MaxValueSize,
 		Name: BucketStream(cfg.Bucket), Description: cfg.Description, Subjects: []string{"$KV." + cfg.Bucket + ".>"},
 		MaxMsgsPerSubject: int64(max(cfg.History, 1)), Discard: jetstream.DiscardNew, Storage: cfg.Storage, Replicas: c.engine.replicas(),
 		AllowRollup: true, AllowDirect: !c.engine.Clustered(),

@@ -21,9 +21,10 @@ const (
 	// unlimited is for the server's JetStream quotas. Account limits are reservations against these, and an account
 	// that finds too little left silently gets no JetStream at all; the disk is watched by watchStore instead.
 	unlimited = 1 << 50
-	// syncInterval bounds what a power cut can take from services that publish through JetStream themselves. What the
-	// broker acknowledges is synced by Sync.
-	syncInterval = time.Second
+	// tidyEvery is how often the server looks after each stream's files, and syncs them one by one. What it has to sync was
+	// synced before, by Sync or syncRegularly, in one call for all streams: with an interval of a second, thousands of
+	// streams that nobody uses kept the disk busy, and a start with them took minutes.
+	tidyEvery = 2 * time.Minute
 	// fetchTimeout bounds the search for an account that no node knows.
 	fetchTimeout = 250 * time.Millisecond
 )
@@ -82,7 +83,7 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 		StoreDir:           e.dir.path, // the server adds "jetstream"
 		JetStreamMaxMemory: unlimited,
 		JetStreamMaxStore:  unlimited,
-		SyncInterval:       syncInterval,
+		SyncInterval:       tidyEvery,
 		SyncAlways:         !groupSync || e.Clustered(),
 	}
 	if e.Clustered() {

@@ -31,11 +31,11 @@ func (usageCmd) Help() string {
 
 // Run prints what tenants have used.
 func (cmd *usageCmd) Run(c *console) error {
-	from, err := parseInstant(cmd.Since, time.Now(), -1)
+	from, err := parseSince(cmd.Since, time.Now())
 	if err != nil {
 		return err
 	}
-	until, err := parseInstant(cmd.Until, time.Now(), -1)
+	until, err := parseSince(cmd.Until, time.Now())
 	if err != nil {
 		return err
 	}
