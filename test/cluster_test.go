@@ -98,9 +98,17 @@ func clusterUnderLoad(t *testing.T, end func(*rig.Server)) {
 	nodes := parley.StartCluster(t, 3)
 	acme := newTenant(t, nodes[0], "acme")
 	fleet := startFleet(t, acme, nodes)
+	call := startMeeting(t, acme, nodes)
 	for i, n := range nodes {
-		fleet.without(fmt.Sprint("n", i+1), func() { fleet.down(i, true); end(n) }, func() { n.Restart(); fleet.down(i, false) })
+		fleet.without(fmt.Sprint("n", i+1), func() {
+			fleet.down(i, true)
+			end(n)
+			if i == 0 {
+				call.comeBack(nodes[1])
+			}
+		}, func() { n.Restart(); fleet.down(i, false) })
 	}
 	fleet.awaitAcks()
 	fleet.finish(acme)
+	call.awaitEnd(nodes)
 }
