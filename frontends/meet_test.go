@@ -196,7 +196,11 @@ func TestMeetingDoor(t *testing.T) {
 	narrow.joins("a", "Ann")
 	narrow.send(`{"type":"auth","token":"` + w.token(t, tenants.TokenSpec{Tenant: "evil", User: "ann"}) + `"}`)
 	narrow.errorCode("AUTH_FAILED")
-	narrow.alive()
+	narrow.send(`{"type":"auth","token":"` + w.token(t, tenants.TokenSpec{Tenant: "acme", User: "ann", Rooms: []string{"b"}}) + `"}`)
+	if f := narrow.kind("participant_left"); f["room_id"] != "a" {
+		t.Errorf("%v", f)
+	}
+	narrow.joins("b", "Ann")
 
 	// The same room of another tenant is another room.
 	evil := w.meeting(t, "evil", "ann")

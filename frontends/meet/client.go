@@ -158,10 +158,26 @@ func (c *client) renew(ctx context.Context, token string, err error) error {
 		return err
 	}
 	c.grant = g
+	c.retreat(ctx)
 	if c.socket.Warned() {
 		c.socket.Send(expiryFrame("auth_confirmed", g.Expires))
 	}
 	return nil
+}
+
+// retreat leaves the rooms that the token does not allow any more.
+func (c *client) retreat(ctx context.Context) {
+	c.mu.Lock()
+	all := slices.Clone(c.seats)
+	c.mu.Unlock()
+	for _, s := range all {
+		if c.grant.MayJoin(s.Room()) {
+			continue
+		}
+		if err := s.Leave(ctx); err != nil {
+			s.Drop()
+		}
+	}
 }
 
 // Expiring implements conversation.Client.
