@@ -24,7 +24,7 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 	_, stored := sample(t)
 	fanOut := func(subscribers int) float64 {
 		hub := &Hub{cfg: Config{Frame: func(dst, m []byte) []byte { return append(dst, m...) }}.withDefaults()}
-		shard := newShard(hub)
+		shard := newShard(hub, 0)
 		to := &topic{space: &Space{hub: hub}, shard: shard, addr: Address{Tenant: "acme", Channel: "news"}, last: stored.Seq}
 		for range subscribers {
 			to.members = append(to.members, &Subscription{topic: to, sink: deaf{}})

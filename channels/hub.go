@@ -77,8 +77,8 @@ func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *s
 		looks: looks{due: map[*topic]time.Time{}},
 	}
 	h.life, h.end = context.WithCancel(context.Background())
-	for range cfg.Shards {
-		h.shards = append(h.shards, newShard(h))
+	for i := range cfg.Shards {
+		h.shards = append(h.shards, newShard(h, i))
 	}
 	engine.OnNodeLost(func(broker.Token) { h.eachRoster((*roster).buryDead) })
 	engine.OnReturn(func() { h.eachRoster((*roster).saveAll) })

@@ -8,22 +8,44 @@ import (
 )
 
 const (
-	// liveQueue and liveBytes bound the live copies that wait for a shard. What comes beyond is dropped and read back from
-	// the stream, so that a burst costs memory only up to here.
+	// liveQueue and liveBytes bound the live copies of one tenant that wait for a shard. What comes beyond is dropped and
+	// read back from the stream, so that a burst costs memory only up to here.
 	liveQueue = 4096
 	liveBytes = 8 << 20
-	// spareBytes bounds what an intake keeps when it is empty.
+	// heldBytes is from how many waiting bytes of all tenants on a tenant may leave only fairBytes.
+	heldBytes = 4 * liveBytes
+	fairBytes = 1 << 20
+	// spareBytes and maxSpare bound what an intake keeps when it is empty.
 	spareBytes = 1 << 20
+	maxSpare   = 4
 )
 
-// intake is where the links leave live copies for a shard. It is a broker.Taker.
+// intake is where the links leave live copies for a shard, each tenant's in a lane of its own. The lanes take turns, so that
+// a tenant that publishes much waits behind itself only.
 type intake struct {
 	ready   chan struct{} // told when something has come
 	dropped *meter.Counter
 
 	mu    sync.Mutex
-	here  liveCopies // guarded by mu
-	spare liveCopies // guarded by mu; empty
+	turns []*lane      // guarded by mu; those with something in them, the next one first
+	held  int          // guarded by mu; bytes in all lanes
+	spare []liveCopies // guarded by mu; empty
+}
+
+// lane is a tenant's part of an intake. It is a broker.Taker.
+type lane struct {
+	in    *intake
+	space *Space
+
+	// Guarded by in.mu.
+	here    liveCopies
+	waiting bool // among in.turns, or having its turn
+
+	// Owned by the shard.
+	batch  liveCopies // taken from here, and delivered up to at
+	at     int
+	text   liveCopies // what is left of the batch's text
+	credit int        // deliveries that it may still make, negative when it has made more than its share
 }
 
 // liveCopies are messages in one piece of memory.
@@ -44,44 +66,81 @@ func newIntake(dropped *meter.Counter) *intake {
 }
 
 // Take implements broker.Taker.
-func (in *intake) Take(m *broker.Arrival) {
+func (l *lane) Take(m *broker.Arrival) {
+	in, h := l.in, &l.here
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	h := &in.here
-	if len(h.list) == liveQueue || len(h.text)+len(m.Header)+len(m.Data) > liveBytes {
+	size := len(m.Subject) + len(m.Header) + len(m.Data)
+	after := len(h.text) + size
+	if len(h.list) == liveQueue || len(h.list) > 0 && (after > liveBytes || after > fairBytes && in.held+size > heldBytes) {
 		h.missed = true
 		in.dropped.Inc()
 		return
 	}
+	if n := len(in.spare); h.list == nil && n > 0 {
+		*h, in.spare = in.spare[n-1], in.spare[:n-1]
+	}
 	h.list = append(h.list, liveCopy{m.Sub, len(m.Subject), len(m.Header), len(m.Data)})
 	h.text = append(append(append(h.text, m.Subject...), m.Header...), m.Data...)
+	in.held += size
+	if !l.waiting {
+		l.waiting = true
+		in.turns = append(in.turns, l)
+	}
 }
 
 // Pause implements broker.Taker.
-func (in *intake) Pause() {
+func (l *lane) Pause() { l.in.nudge() }
+
+func (in *intake) nudge() {
 	select {
 	case in.ready <- struct{}{}:
 	default:
 	}
 }
 
-// takeAll returns what is there. The caller gives it back.
-func (in *intake) takeAll() liveCopies {
+// next returns the lane whose turn it is with something in its batch, nil when there is none, and whether others wait. The
+// caller ends the turn.
+func (in *intake) next() (l *lane, others bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	all := in.here
-	in.here, in.spare = in.spare, liveCopies{}
-	return all
+	if len(in.turns) == 0 {
+		return nil, false
+	}
+	l, in.turns = in.turns[0], in.turns[1:]
+	if l.at == len(l.batch.list) {
+		l.batch, l.here, l.at = l.here, liveCopies{}, 0
+		l.text = l.batch
+	}
+	return l, len(in.turns) > 0
 }
 
-// giveBack takes the memory of copies that have been dealt with.
-func (in *intake) giveBack(c liveCopies) {
-	if cap(c.text) > spareBytes {
-		return
-	}
+// others reports whether lanes wait for the end of a turn.
+func (in *intake) others() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.spare = liveCopies{list: c.list[:0], text: c.text[:0]}
+	return len(in.turns) > 0
+}
+
+// end ends a lane's turn.
+func (in *intake) end(l *lane) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if l.at == len(l.batch.list) {
+		in.held -= len(l.batch.text)
+		if len(in.spare) < maxSpare && cap(l.batch.text) <= spareBytes {
+			in.spare = append(in.spare, liveCopies{list: l.batch.list[:0], text: l.batch.text[:0]})
+		}
+		l.batch, l.text, l.at = liveCopies{}, liveCopies{}, 0
+	}
+	if l.at < len(l.batch.list) || len(l.here.list) > 0 {
+		in.turns = append(in.turns, l)
+	} else {
+		l.waiting = false
+	}
+	if len(in.turns) > 0 {
+		in.nudge()
+	}
 }
 
 // cut takes n bytes off the text.

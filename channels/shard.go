@@ -15,6 +15,10 @@ const (
 	batchMessages = 256
 	// batchBytes bounds what one subscriber is sent in one piece.
 	batchBytes = 64 << 10
+	// quantum is how many deliveries a tenant makes in one turn while others wait.
+	quantum = 4096
+	// mixedFor is for how many turns of one tenant in a row others are still expected, who were there before.
+	mixedFor = 64
 )
 
 // shard owns the topics that hash to it: everything about them is read and changed on its goroutine alone, so that the
@@ -25,6 +29,10 @@ type shard struct {
 	commands chan func()
 	done     chan struct{}
 	spread   spread
+	number   int // of the shard
+
+	latest *lane // who had the last turn
+	mixed  int   // counts down the turns until latest counts as alone
 
 	topics  map[*broker.LinkSub]*topic            // of channels
 	inboxes map[*broker.LinkSub]map[string]*topic // by the tenant's subscription and the subject of live copies
@@ -32,9 +40,9 @@ type shard struct {
 	dirty   []*topic                              // with a batch to send
 }
 
-func newShard(h *Hub) *shard {
+func newShard(h *Hub, number int) *shard {
 	return &shard{
-		hub: h, live: newIntake(&h.counts.dropped), commands: make(chan func(), commandQueue),
+		hub: h, number: number, live: newIntake(&h.counts.dropped), commands: make(chan func(), commandQueue),
 		done: make(chan struct{}), topics: map[*broker.LinkSub]*topic{},
 		inboxes: map[*broker.LinkSub]map[string]*topic{}, marked: map[*topic]struct{}{},
 	}
@@ -68,32 +76,60 @@ func (s *shard) do(f func()) bool {
 	}
 }
 
-// gather takes the live copies that are there and sends each topic's share in one piece.
+// gather gives one tenant its turn: it sends on the live copies that are there, each topic's share in one piece. While other
+// tenants have copies, too, a turn is about a quantum of deliveries, and who takes more in one piece lets turns pass.
 func (s *shard) gather() {
-	all := s.live.takeAll()
-	rest := all
-	for i, c := range all.list {
-		subject, header, data := rest.cut(c.subject), rest.cut(c.header), rest.cut(c.data)
-		s.take(c.sub, subject, header, data)
-		if (i+1)%batchMessages == 0 {
+	l, others := s.live.next()
+	if l == nil {
+		return
+	}
+	if l != s.latest || others {
+		s.latest, s.mixed = l, mixedFor
+	}
+	s.mixed = max(0, s.mixed-1)
+	if s.mixed == 0 {
+		l.credit = 0
+	}
+	l.credit = min(l.credit+quantum, quantum)
+	if l.credit > 0 || !others {
+		s.deliverLane(l)
+	}
+	missed := l.at == len(l.batch.list) && l.batch.missed
+	s.live.end(l)
+	if missed {
+		s.recheck(l.space)
+	}
+}
+
+// deliverLane delivers from a lane's batch for as long as its turn is.
+func (s *shard) deliverLane(l *lane) {
+	for n := 1; l.at < len(l.batch.list); n++ {
+		c := l.batch.list[l.at]
+		l.at++
+		subject, header, data := l.text.cut(c.subject), l.text.cut(c.header), l.text.cut(c.data)
+		l.credit -= 1 + s.take(c.sub, subject, header, data)
+		if n%batchMessages == 0 {
 			s.flush()
+		}
+		if l.credit <= 0 && (s.mixed > 0 || n%batchMessages == 0 && s.live.others()) {
+			break
 		}
 	}
 	s.flush()
-	if all.missed {
-		s.recheck()
-	}
-	s.live.giveBack(all)
 }
 
-// recheck makes every topic look for what it may have missed.
-func (s *shard) recheck() {
+// recheck makes every topic of a tenant look for what it may have missed.
+func (s *shard) recheck(of *Space) {
 	for _, t := range s.topics {
-		t.recheck()
+		if t.space == of {
+			t.recheck()
+		}
 	}
 	for _, inboxes := range s.inboxes {
 		for _, t := range inboxes {
-			t.recheck()
+			if t.space == of {
+				t.recheck()
+			}
 		}
 	}
 }
@@ -123,13 +159,14 @@ func (s *shard) remove(t *topic) {
 	}
 }
 
-func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) {
+// take takes a live copy and returns how many deliveries it will be.
+func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) int {
 	t := s.topics[sub]
 	if t == nil {
 		t = s.inboxes[sub][string(subject)]
 	}
 	if t == nil {
-		return // its topic was closed, or will read the message back when it opens
+		return 0 // its topic was closed, or will read the message back when it opens
 	}
 	if broker.Unstored(header) {
 		if len(data) == 0 {
@@ -142,9 +179,10 @@ func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) {
 	msg, previous, err := broker.DecodeLive(header, data)
 	if err != nil {
 		s.hub.log.Error("unreadable live copy", "subject", t.addr.Subject(), "err", err)
-		return
+		return 0
 	}
 	t.take(msg, previous)
+	return len(t.members)
 }
 
 func (s *shard) flush() {

@@ -30,6 +30,7 @@ type Space struct {
 	link    broker.Link // of conn
 	publish *acks.Publisher
 	roster  *roster
+	lanes   []*lane         // where live copies are left, by shard
 	mail    *broker.LinkSub // the live copies of all inboxes
 	unhook  func()
 	bases   bases
@@ -51,6 +52,9 @@ type Space struct {
 
 func newSpace(h *Hub, tenant tenants.ID, account broker.AccountID) *Space {
 	s := &Space{hub: h, tenant: tenant, account: account, ready: make(chan struct{}), topics: map[broker.Subject]*topic{}}
+	for _, shard := range h.shards {
+		s.lanes = append(s.lanes, &lane{in: shard.live, space: s})
+	}
 	s.life, s.end = context.WithCancel(h.life)
 	return s
 }
@@ -110,7 +114,7 @@ func (s *Space) openStreams(ctx context.Context) error {
 // inbox would cost more than the rest of an idle agent.
 func (s *Space) listen(ctx context.Context) (err error) {
 	shard := s.hub.shardOf(Address{Tenant: s.tenant})
-	if s.mail, err = s.link.Subscribe(string(broker.AgentSubject("*").Live()), shard.live); err != nil {
+	if s.mail, err = s.link.Subscribe(string(broker.AgentSubject("*").Live()), s.lanes[shard.number]); err != nil {
 		return unreachable(err)
 	}
 	if err := s.link.Flush(ctx); err != nil {

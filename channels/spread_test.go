@@ -35,7 +35,7 @@ func TestManyHandsKeepTheOrder(t *testing.T) {
 	}
 	defer helping.Wait()
 	defer stop()
-	shard := newShard(hub)
+	shard := newShard(hub, 0)
 	for _, count := range []int{1, spreadFrom - 1, spreadFrom, 1000} {
 		var members []*Subscription
 		for range count {

@@ -75,7 +75,7 @@ func (t *topic) listen() (err error) {
 		t.sub = t.space.mail
 		return nil
 	}
-	t.sub, err = t.space.link.Subscribe(string(t.addr.Subject().Live()), t.shard.live)
+	t.sub, err = t.space.link.Subscribe(string(t.addr.Subject().Live()), t.space.lanes[t.shard.number])
 	if err != nil {
 		return unreachable(err)
 	}
