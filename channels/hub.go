@@ -15,6 +15,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -28,6 +29,7 @@ type Config struct {
 	Linger       time.Duration // how long a topic or tenant that nobody uses stays ready. Defaults to 60 s.
 	Shards       int           // goroutines that fan out. Defaults to the number of CPUs.
 	Readers      int64         // replays that read from the store at the same time. Defaults to 64.
+	Quota        *quota.Book   // limits the channels of tenants. Nil means that they are not limited.
 	Publish      acks.Config   // Resend is set where it is needed, Meter for each tenant
 
 	Policies func(tenants.ID) tenants.Policies // of a tenant that is opened; see Hub.SetPolicies. Nil means that there are none.

@@ -174,7 +174,7 @@ func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) int {
 		} else {
 			t.pass(data)
 		}
-		return
+		return len(t.members)
 	}
 	msg, previous, err := broker.DecodeLive(header, data)
 	if err != nil {

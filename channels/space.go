@@ -10,6 +10,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -30,6 +31,8 @@ type Space struct {
 	link    broker.Link // of conn
 	publish *acks.Publisher
 	roster  *roster
+	quota   *quota.Tenant // nil when nothing is limited
+	names   channelNames
 	lanes   []*lane         // where live copies are left, by shard
 	mail    *broker.LinkSub // the live copies of all inboxes
 	unhook  func()
@@ -52,6 +55,9 @@ type Space struct {
 
 func newSpace(h *Hub, tenant tenants.ID, account broker.AccountID) *Space {
 	s := &Space{hub: h, tenant: tenant, account: account, ready: make(chan struct{}), topics: map[broker.Subject]*topic{}}
+	if h.cfg.Quota != nil {
+		s.quota = h.cfg.Quota.Tenant(tenant)
+	}
 	for _, shard := range h.shards {
 		s.lanes = append(s.lanes, &lane{in: shard.live, space: s})
 	}
@@ -301,6 +307,9 @@ func (s *Space) Publish(ctx context.Context, m Message, r acks.Receipt) error {
 	}
 	if err := s.hub.engine.Check(); err != nil {
 		s.hub.committer.Refused(err)
+		return err
+	}
+	if err := s.mayHold(ctx, m.To.Channel); err != nil {
 		return err
 	}
 	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode(), TTL: ttl}, r)

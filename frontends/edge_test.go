@@ -24,6 +24,7 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
@@ -67,8 +68,10 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := channels.NewHub(channels.Config{Frame: ws.AppendText}, engine, committer, log)
-	talks, err := sessions.NewHub(sessions.Config{}, engine, committer, log)
+	cfg.Quota = quota.NewBook(registry, engine, log)
+	hub := channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: cfg.Quota}, engine, committer, log)
+	limits := func(a broker.AccountID) *quota.Tenant { return cfg.Quota.Tenant(registry.Of(a)) }
+	talks, err := sessions.NewHub(sessions.Config{Quota: limits}, engine, committer, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -341,3 +341,101 @@ func TestStrangersWait(t *testing.T) {
 	}
 	w.bots(t, "acme", "ann").alive() // who says so at once is no stranger
 }
+
+func TestChannelLimit(t *testing.T) {
+	w := newWorld(t)
+	w.limit(t, "acme", "channels=2")
+	p := w.agent(t, "acme", "ann", "")
+	publish := func(id, channel string) { // to an agent that hears none of it
+		p.send(`{"id":"` + id + `","type":"message","content":1,"channel_id":"` + channel + `"}`)
+	}
+	for _, id := range []string{"a", "b"} {
+		publish(id, id)
+		p.expect("ACK:" + id)
+	}
+	publish("m", "c")
+	if f := p.expect("ERROR:m")["ERROR:m"]; f["code"] != "LIMIT_EXCEEDED" || f["error"] != "The tenant has 2 channels, which is the limit." {
+		t.Errorf("%v", f)
+	}
+	publish("a2", "a") // one that is there goes on
+	p.expect("ACK:a2")
+	p.send(`{"id":"d","type":"message","content":1,"target":"bob"}`) // an inbox is no channel
+	p.expect("ACK:d")
+	w.limit(t, "acme", "channels=3")
+	publish("c", "c")
+	p.expect("ACK:c")
+	status, f := w.do(t, "POST", "/v1/channels/d/messages", `{"content":1}`, "Authorization", "Bearer "+w.token(t, tenants.TokenSpec{Tenant: "acme", Agent: "ann"}))
+	if status != 429 || f["code"] != "LIMIT_EXCEEDED" {
+		t.Errorf("%d %v", status, f)
+	}
+}
+
+func TestStorageLimit(t *testing.T) {
+	w := newWorld(t)
+	w.limit(t, "acme", "storage_bytes=256KiB")
+	p := w.agent(t, "acme", "ann", "")
+	big := strings.Repeat("x", 50<<10)
+	for n := 0; ; n++ {
+		id := fmt.Sprint("m", n)
+		p.send(`{"id":"` + id + `","type":"message","content":"` + big + `","channel_id":"a"}`)
+		f := p.next()
+		if f["type"] == "ACK" && n < 10 {
+			continue
+		}
+		if f["code"] != "STORAGE_FULL" || f["message_id"] != id {
+			t.Errorf("message %d: %v", n, f)
+		}
+		break
+	}
+	w.limit(t, "acme", "storage_bytes=default")
+	p.send(`{"id":"after","type":"message","content":1,"channel_id":"a"}`)
+	p.expect("ACK:after")
+}
+
+// TestRunsLimit has a worker answer one message while another user asks.
+func TestRunsLimit(t *testing.T) {
+	w := newWorld(t)
+	w.limit(t, "acme", "runs=1")
+	ann, bob := w.chat(t, "ann", ""), w.chat(t, "bob", "")
+	ann.send(`{"type":"chat","id":"m1","content":"Hello"}`)
+	worker := w.worker(t, "acme", "ai")
+	job := worker.take()
+	bob.send(`{"type":"chat","id":"m2","content":"Hello"}`)
+	if text := bob.refusal("LIMIT_EXCEEDED"); !strings.Contains(text, `"m2"`) {
+		t.Errorf("refused with %s", text)
+	}
+	job.chunks("Hi").end()
+	ann.stream()
+	for open := 1; open != 0; { // counted until the writer has seen the end
+		w.edge.book.Each(func(id tenants.ID, u quota.Usage) {
+			if id == "acme" {
+				open = u.Runs
+			}
+		})
+	}
+	bob.send(`{"type":"chat","id":"m3","content":"Hello"}`)
+	worker.take().end()
+	bob.stream()
+}
+
+// TestTokensLimit slows an answer down to what the tenant may have, and loses nothing of it.
+func TestTokensLimit(t *testing.T) {
+	w := newWorld(t)
+	w.limit(t, "acme", "tokens_per_second=20")
+	ann := w.chat(t, "ann", "")
+	ann.send(`{"type":"chat","id":"m1","content":"Hello"}`)
+	job := w.worker(t, "acme", "ai").take()
+	began, want := time.Now(), ""
+	for i := range 30 { // a second's worth at once, the rest in half a second
+		piece := fmt.Sprint(i, " ")
+		want += piece
+		job.chunks(piece)
+	}
+	if took := time.Since(began); took < 400*time.Millisecond {
+		t.Errorf("30 tokens at 20 a second took %s", took)
+	}
+	job.end()
+	if text, _ := ann.stream(); text != want {
+		t.Errorf("the answer is %q", text)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -19,6 +20,10 @@ type Config struct {
 	WorkerSilence time.Duration // how long a worker that has taken one may be silent. Defaults to 10 s.
 	AnswerLimit   time.Duration // how long one answer may take. Defaults to 15 minutes.
 	Linger        time.Duration // how long a session that nothing happens in stays ready. Defaults to 30 s.
+
+	// Quota returns what limits an account's tenant, of which runs and tokens count here. It must not wait. Nil means that
+	// there are no limits.
+	Quota func(broker.AccountID) *quota.Tenant
 
 	Meters *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
 }

@@ -75,6 +75,9 @@ func (w *writer) say(c *command) (result, error) {
 		if len(state.Pending) >= maxPending {
 			return result{}, fault.New(fault.LimitExceeded, "%d messages wait for an answer already.", maxPending)
 		}
+		if err := w.beginRun(); err != nil {
+			return result{}, err
+		}
 		state.Pending = append(state.Pending, Pending{Run: e.ID, Reply: e.Reply})
 	}
 	state.Messages++

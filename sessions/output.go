@@ -184,16 +184,16 @@ func (w *writer) gather(first *output) []*output {
 		select {
 		case c := <-w.calls:
 			o := c.output
-			if o == nil || o.Type != "chunk" || o.Run != first.Run || o.Attempt != first.Attempt || o.N != all[len(all)-1].N+1 {
+			if !o.follows(all[len(all)-1]) {
 				w.held = &c
 				return all
 			}
 			all, size = append(all, o), size+len(o.Text)
 		default:
-			return all
+			return w.slow(all, size)
 		}
 	}
-	return all
+	return w.slow(all, size)
 }
 
 // takeOutputs puts what a worker has sent into the log: one message, or chunks that follow each other.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley/internal/meter"
+	"parley/quota"
 )
 
 // counts are what a Hub has seen.
@@ -45,6 +46,11 @@ func (w *writer) countRunning(now bool) {
 		w.space.hub.counts.running.Add(1)
 	} else {
 		w.space.hub.counts.running.Add(-1)
+	}
+	if q := w.space.quota; q != nil && now {
+		q.Continue(quota.Run)
+	} else if q != nil {
+		q.End(quota.Run)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -22,6 +23,7 @@ type space struct {
 	hub     *Hub
 	account broker.AccountID
 	meter   *tenants.Meter
+	quota   *quota.Tenant // nil when nothing is limited
 	ready   chan struct{} // closed when open has ended; the fields below are set before
 	err     error
 	conn    *broker.Conn
@@ -53,6 +55,9 @@ func newSpace(h *Hub, account broker.AccountID) *space {
 		hub: h, account: account, meter: h.cfg.Meters.Of(account), ready: make(chan struct{}),
 		watches: map[broker.Token]*watch{}, writers: map[broker.Token]*writer{}, remote: map[broker.Token]time.Time{},
 		serving: make(chan struct{}, maxServing),
+	}
+	if h.cfg.Quota != nil {
+		s.quota = h.cfg.Quota(account)
 	}
 	s.life, s.end = context.WithCancel(h.life)
 	return s

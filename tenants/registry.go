@@ -119,6 +119,18 @@ func (r *Registry) Get(id ID) (Tenant, error) {
 	return res.tenant, nil
 }
 
+// Of returns the tenant whose account it is, "" when there is none.
+func (r *Registry) Of(account broker.AccountID) ID {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for id, res := range r.residents {
+		if res.tenant.Account == account {
+			return id
+		}
+	}
+	return ""
+}
+
 // List returns all tenants in the order of their ids.
 func (r *Registry) List() []Tenant {
 	r.mu.RLock()

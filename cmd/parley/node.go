@@ -89,10 +89,11 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	n.stages.start(n.ledger.Run, n.ended) // below all that count
-	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Meters: n.meters, Policies: n.registry.Policies}, n.engine, committer, log)
+	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: n.book, Meters: n.meters, Policies: n.registry.Policies}, n.engine, committer, log)
 	n.registry.Changes(func(t tenants.Tenant) { n.hub.SetPolicies(t.ID, t.Policies) })
 	n.stages.start(n.hub.Run, n.ended)
 	cfg.Sessions.Meters = n.meters
+	cfg.Sessions.Quota = func(a broker.AccountID) *quota.Tenant { return n.book.Tenant(n.registry.Of(a)) }
 	if n.talks, err = sessions.NewHub(cfg.Sessions, n.engine, committer, log); err != nil {
 		return nil, err
 	}
