@@ -72,7 +72,7 @@ func (c *console) dispatch(args []string) (err error) {
 		}
 	}()
 	parser, err := kong.New(&commands{},
-		kong.Name("parley"), kong.Description(description), kong.UsageOnError(),
+		kong.Name("parley"), kong.Description(description), kong.UsageOnError(), kong.Help(help),
 		kong.Writers(c.stdout, c.stderr),
 		kong.Exit(func(status int) { panic(leave{status}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
