@@ -63,7 +63,7 @@ func appendDigits(b []byte, n, digits int) []byte {
 
 // reservedTypes belong to the protocol, in any spelling of case: a client that mixes them up should hear of it.
 var reservedTypes = [...]string{
-	"ack", "error", "nack", "gap", "subscribe", "unsubscribe", "history", "presence", "ping", "pong", "status", "auth",
+	"ack", "error", "nack", "gap", "expiring", "subscribe", "unsubscribe", "history", "presence", "ping", "pong", "status", "auth",
 }
 
 // maxTypeBytes bounds what a message may call itself.
