@@ -31,8 +31,11 @@ func TestPiecesAreAnsweredTogether(t *testing.T) {
 			t.Errorf("piece %d after a late answer waits", n)
 		}
 	}
-	if add(200) {
+	if add(200) || add(201) {
 		t.Error("pieces are answered alone for ever")
+	}
+	if d.payLate(now.Add(owedFor)); d.newest != nil || add(202) { // the worker does not wait, it is slow
+		t.Error("a slow worker is answered at once")
 	}
 }
 

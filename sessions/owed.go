@@ -8,8 +8,8 @@ const (
 	maxOwed = 8
 	// owedFor is how long the last of them waits, far less than the 2 s after which workers send again.
 	owedFor = 250 * time.Millisecond
-	// promptFor is how many are answered at once after one has waited in vain for others: its worker may be one that
-	// sends nothing more until it is answered.
+	// promptFor is how many are answered at once after one has waited alone: its worker may send nothing more until it
+	// is answered.
 	promptFor = 16
 )
 
@@ -48,8 +48,11 @@ func (d *owed) pay() {
 
 // payLate is pay if nothing more has come for long enough.
 func (d *owed) payLate(now time.Time) {
-	if d.newest != nil && !now.Before(d.until) {
-		d.pay()
+	if d.newest == nil || now.Before(d.until) {
+		return
+	}
+	if d.count == 1 {
 		d.prompt = promptFor
 	}
+	d.pay()
 }

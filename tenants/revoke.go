@@ -71,6 +71,9 @@ func (r *Registry) revocation(spec RevocationSpec) (Revocation, error) {
 func (t *Tenant) revoke(want Revocation) (made Revocation, changed bool, err error) {
 	now := want.Created
 	t.Revocations = slices.DeleteFunc(t.Revocations, func(one Revocation) bool { return !now.Before(one.Until) })
+	if want.JTI == "" && want.Before.Equal(now) {
+		want.Before = t.untilNow(want.Subject, now)
+	}
 	for i, one := range t.Revocations {
 		if !one.same(want) {
 			continue
@@ -90,4 +93,15 @@ func (t *Tenant) revoke(want Revocation) (made Revocation, changed bool, err err
 	}
 	t.Revocations = append(t.Revocations, want)
 	return want, true, nil
+}
+
+// untilNow is the time that includes every token of a subject that was issued by now. Those that were issued in the second
+// of an earlier revocation say that they are of the next: see issue.
+func (t *Tenant) untilNow(subject broker.Token, now time.Time) time.Time {
+	for _, one := range t.Revocations {
+		if covers := subject == "" || one.Subject == "" || one.Subject == subject; covers && one.JTI == "" && one.Before.Unix() >= now.Unix() {
+			now = time.Unix(one.Before.Unix()+1, 0).UTC()
+		}
+	}
+	return now
 }

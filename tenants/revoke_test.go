@@ -100,13 +100,22 @@ func TestRevokeTokensOfAnAgent(t *testing.T) {
 	// A token that is issued in the same second is not refused with those that were issued before.
 	again := mustHold(t, r, TokenSpec{Agent: "alice", TTL: 3 * time.Hour})
 	again.want(t, r, "issued in the same second", "")
+	for range 3 { // all within that second
+		mustRevoke(t, r, RevocationSpec{Subject: "alice"})
+		again.want(t, r, "revoked once more", "every token of alice issued until 2026-07-01T12:00:0")
+		again = mustHold(t, r, TokenSpec{Agent: "alice", TTL: 3 * time.Hour})
+		again.want(t, r, "issued once more", "")
+	}
+	mustRevoke(t, r, RevocationSpec{All: true})
+	again.want(t, r, "revoked with all", "every token of the tenant")
+	again = mustHold(t, r, TokenSpec{Agent: "alice", TTL: 3 * time.Hour})
 	*clock = clock.Add(time.Hour)
 	mustRevoke(t, r, RevocationSpec{Subject: "alice", Before: clock.Add(-30 * time.Minute)})
 	again.want(t, r, "issued before a later time", "every token of alice issued until 2026-07-01T12:30:00Z")
 	mustHold(t, r, TokenSpec{Agent: "alice"}).want(t, r, "issued since", "")
 	mustRevoke(t, r, RevocationSpec{Subject: "alice", Before: clock.Add(-2 * time.Hour)})
 	again.want(t, r, "a revocation that reaches less far", "every token of alice issued until 2026-07-01T12:30:00Z")
-	if acme, err := r.Get("acme"); err != nil || len(acme.Revocations) != 2 {
+	if acme, err := r.Get("acme"); err != nil || len(acme.Revocations) != 2 { // of alice, and of all
 		t.Errorf("%+v, %v", acme.Revocations, err)
 	}
 }

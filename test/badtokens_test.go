@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -241,19 +240,16 @@ func TestBadTokens(t *testing.T) {
 	newTenant(t, server, "acme")
 	newTenant(t, server, "evil")
 	keys := newKeyring(t, server)
-	for _, c := range keys.badTokens() {
-		t.Run(c.name, func(t *testing.T) {
-			inQuery := http.Header{}
-			s, res := rig.TryDial(t, server.Addr(), "/v1/ws?"+rig.Query("token", c.token, "channel_id", "general"), inQuery)
-			if s != nil {
-				t.Fatal("the connection was accepted")
-			}
-			checkProblem(t, res, c.status, c.want)
-			if strings.ContainsAny(c.token, " \n\x00") {
-				return // no header can hold it
-			}
-			checkProblem(t, rig.Do(t, "GET", server.URL()+"/v1/agents", c.token, ""), c.status, c.want)
-		})
+	refused := func() []badToken { return keys.refusedTokens(server) }
+	total := 0
+	for _, some := range []func() []badToken{keys.badTokens, keys.badHeaders, keys.badSignatures, keys.badClaims, refused} {
+		for _, c := range some() {
+			total++
+			t.Run(c.name, func(t *testing.T) { checkBadToken(t, server, c) })
+		}
+	}
+	if total < 200 {
+		t.Errorf("only %d bad tokens", total)
 	}
 	t.Run("none", func(t *testing.T) {
 		for _, path := range []string{"/v1/ws", "/v1/ws?token=", "/v1/ws/tenant/acme/agent/alice/channel/general"} {
@@ -262,6 +258,20 @@ func TestBadTokens(t *testing.T) {
 		}
 		checkProblem(t, rig.Do(t, "GET", server.URL()+"/v1/agents", "", ""), 401, noToken)
 	})
+}
+
+// checkBadToken expects that a token opens neither a socket nor anything over REST.
+func checkBadToken(t *testing.T, server *rig.Server, c badToken) {
+	t.Helper()
+	s, res := rig.TryDial(t, server.Addr(), "/v1/ws?"+rig.Query("token", c.token, "channel_id", "general"), nil)
+	if s != nil {
+		t.Fatal("the connection was accepted")
+	}
+	checkProblem(t, res, c.status, c.want)
+	if strings.ContainsAny(c.token, " \n\x00") {
+		return // no header can hold it
+	}
+	checkProblem(t, rig.Do(t, "GET", server.URL()+"/v1/agents", c.token, ""), c.status, c.want)
 }
 
 // TestGoodTokens makes sure that the bad ones are refused for what is wrong with them.

@@ -69,6 +69,7 @@ install() {
   fi
 }
 install ./clients/javascript ws
+install ./clients/oidc oidc-provider
 install ../examples/worker-js @nats-io/transport-node
 
 # Debian has no package of Python's NATS client, so the tests do without where it is not.

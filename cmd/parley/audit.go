@@ -2,10 +2,8 @@ package main
 
 import (
 	"strings"
-	"time"
 
 	"parley/admin"
-	"parley/internal/fault"
 )
 
 type auditCmd struct {
@@ -73,20 +71,4 @@ func (a *act) row() []string {
 		}
 	}
 	return []string{when(a.Time), by, a.Address, outcome, a.Operation, strings.TrimPrefix(a.Path, "/admin/v1/")}
-}
-
-// parseSince reads an instant that is given as a duration before now, as a day or as a time. "" is the beginning.
-func parseSince(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fault.New(fault.Usage, "%q is neither a duration nor a date.", s).WithFix("Write 24h, 2027-01-31 or 2027-01-31T12:00:00Z.")
 }

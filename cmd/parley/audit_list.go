@@ -33,7 +33,7 @@ const auditAgain = time.Second
 
 // Run prints acts, the oldest first.
 func (cmd *auditListCmd) Run(c *console) error {
-	since, err := parseSince(cmd.Since, time.Now())
+	since, err := parseInstant(cmd.Since, time.Now(), -1)
 	if err != nil {
 		return err
 	}

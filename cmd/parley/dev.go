@@ -108,6 +108,10 @@ Open this in a browser to chat with the AI, as the user ann:
 
   http://%[1]s/#token=%[8]s
 
+Open this in two tabs to call yourself, or in two browsers on this machine:
+
+  http://%[1]s/meet#room=lobby&token=%[8]s
+
 The tenant demo has two agents and a service, too. Paste this into another terminal:
 
   HOST=%[1]s

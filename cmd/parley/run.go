@@ -35,6 +35,7 @@ type commands struct {
 	Restore    restoreCmd    `cmd:"" help:"Bring tenants back from a backup."`
 	Worker     workerCmd     `cmd:"" help:"Answer what users say in sessions."`
 	Bench      benchCmd      `cmd:"" help:"Load a server, and count what becomes of every message."`
+	Completion completionCmd `cmd:"" help:"Complete commands and flags in your shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

@@ -29,14 +29,15 @@ const patience = 30 * time.Second
 // TestScripts runs the command line as people and scripts do, against real servers. In a script, `ready DIR` waits for
 // the server on that data directory, `grab VAR` takes the last output into a variable, `await FILE TEXT` waits for a
 // text to appear in a file, and `exits STATUS COMMAND…` is exec for a command that has to end with that status, and `chat DIR TOKEN FRAME TEXT` is a user who
-// sends a frame and a ping to the server on that data directory and waits for a frame with a text in it.
+// sends a frame and a ping to the server on that data directory and waits for a frame with a text in it. `flood DIR TOKEN
+// COUNT TEXT` is an agent who sends so many messages at once, and waits for such a frame.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "grab": grab, "await": await, "exits": exits, "chat": chat,
+			"ready": ready, "grab": grab, "await": await, "exits": exits, "chat": chat, "flood": flood,
 		},
 	})
 }
@@ -106,22 +107,49 @@ func chat(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	url, key, err := admin.Find(ts.MkAbs(args[0]))
+	conn := dial(ctx, ts, args[0], "/?token="+args[1])
+	defer conn.CloseNow()
+	ts.Check(conn.Write(ctx, websocket.MessageText, []byte(args[2])))
+	ts.Check(conn.Write(ctx, websocket.MessageText, []byte(`{"type":"ping"}`)))
+	hear(ctx, ts, conn, args[3])
+}
+
+func flood(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: flood DIR TOKEN COUNT TEXT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	count, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	conn := dial(ctx, ts, args[0], "/v1/ws?channel_id=general&token="+args[1])
+	defer conn.CloseNow()
+	for range count {
+		ts.Check(conn.Write(ctx, websocket.MessageText, []byte(`{"type":"message","content":"abuse"}`)))
+	}
+	hear(ctx, ts, conn, args[3])
+}
+
+// dial connects to the server on a data directory. The caller closes the connection.
+func dial(ctx context.Context, ts *testscript.TestScript, dir, target string) *websocket.Conn {
+	url, key, err := admin.Find(ts.MkAbs(dir))
 	ts.Check(err)
 	client, err := admin.NewClient(url, key)
 	ts.Check(err)
 	defer client.Close()
 	info, err := client.Info(ctx)
 	ts.Check(err)
-	conn, _, err := websocket.Dial(ctx, "ws://"+info.Listen[0]+"/?token="+args[1], nil)
+	conn, _, err := websocket.Dial(ctx, "ws://"+info.Listen[0]+target, nil)
 	ts.Check(err)
-	defer conn.CloseNow()
-	ts.Check(conn.Write(ctx, websocket.MessageText, []byte(args[2])))
-	ts.Check(conn.Write(ctx, websocket.MessageText, []byte(`{"type":"ping"}`)))
+	return conn
+}
+
+// hear waits for a frame with a text in it.
+func hear(ctx context.Context, ts *testscript.TestScript, conn *websocket.Conn, text string) {
 	for {
 		_, frame, err := conn.Read(ctx)
 		ts.Check(err)
-		if strings.Contains(string(frame), args[3]) {
+		if strings.Contains(string(frame), text) {
 			return
 		}
 	}

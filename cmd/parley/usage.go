@@ -31,11 +31,11 @@ func (usageCmd) Help() string {
 
 // Run prints what tenants have used.
 func (cmd *usageCmd) Run(c *console) error {
-	from, err := parseSince(cmd.Since, time.Now())
+	from, err := parseInstant(cmd.Since, time.Now(), -1)
 	if err != nil {
 		return err
 	}
-	until, err := parseSince(cmd.Until, time.Now())
+	until, err := parseInstant(cmd.Until, time.Now(), -1)
 	if err != nil {
 		return err
 	}

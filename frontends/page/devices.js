@@ -1,7 +1,10 @@
 // Devices are the camera and the microphone of this machine, as far as the user lets the page have them. kind is "video" or
-// "audio" throughout.
+// "audio" throughout. lost(words) is called when one is taken away, say by pulling its plug.
 class Devices {
-  constructor() { this.stream = new MediaStream(); }
+  constructor(lost) {
+    this.stream = new MediaStream();
+    this.lost = lost;
+  }
 
   // open takes the devices of these kinds. It returns what is wrong, in words, when some of them are not there, and throws
   // words when the user does not allow it: then nothing was taken.
@@ -32,7 +35,13 @@ class Devices {
       audio: kinds.includes("audio") && { echoCancellation: true, noiseSuppression: true },
       video: kinds.includes("video") && { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 24 } },
     });
-    for (const track of got.getTracks()) this.stream.addTrack(track);
+    for (const track of got.getTracks()) {
+      this.stream.addTrack(track);
+      track.onended = () => {
+        this.stream.removeTrack(track);
+        this.lost(`Your ${things([track.kind])} is gone.`);
+      };
+    }
   }
 
   track(kind) { return this.stream.getTracks().find((track) => track.kind === kind); }
@@ -62,20 +71,22 @@ class Devices {
   }
 }
 
+// things names devices.
+function things(kinds) { return [kinds.includes("video") && "camera", kinds.includes("audio") && "microphone"].filter(Boolean).join(" and "); }
+
 function denied(error) { return ["NotAllowedError", "SecurityError"].includes(error.name); }
 
 // excuse says in words why devices can't be had, and what to do about it.
 function excuse(error, kinds) {
-  const things = kinds.map((kind) => ({ video: "camera", audio: "microphone" })[kind]).join(" and ");
   switch (error.name) {
     case "NotAllowedError":
-      return `Your browser does not let this page use your ${things}. Allow it in the site's settings, beside the address, and try again.`;
+      return `Your browser does not let this page use your ${things(kinds)}. Allow it in the site's settings, beside the address, and try again.`;
     case "SecurityError":
-      return `Browsers let a page use your ${things} only over https, or from this machine itself.`;
+      return `Browsers let a page use your ${things(kinds)} only over https, or from this machine itself.`;
     case "NotFoundError":
     case "OverconstrainedError":
-      return `No ${things} was found.`;
+      return `No ${things(kinds)} was found: the others can't ${kinds.includes("video") ? "see" : "hear"} you.`;
     default: // NotReadableError, AbortError
-      return `Your ${things} could not be started. Is another program using it?`;
+      return `Your ${things(kinds)} could not be started. Is another program using it?`;
   }
 }

@@ -1,9 +1,9 @@
 const at = (id) => document.getElementById(id);
-const devices = new Devices();
+const devices = new Devices((words) => { lacks = words; changed(); });
 const tiles = new Tiles(at("tiles"), (id) => call.retry(id));
 const call = new Call({ state: showState, refused, joined, came, left, stream: streamed, news: told, route: routed, trouble });
 
-const kinds = ["audio", "video"];
+const kinds = ["video", "audio"];
 const unreached = new Map(); // those to whom there is no route, by id
 let lacks = ""; // which devices are not there, in words
 let joining = false;
@@ -93,8 +93,10 @@ async function enter(wanted) {
     joining = false;
     at("bare").hidden = false;
     show();
-    return problem(error.message);
+    problem(error.message);
+    return at("bare").scrollIntoView({ block: "nearest" });
   }
+  if (!joining) return devices.close(); // cancelled meanwhile
   call.join(token, at("place").value.trim(), at("name").value.trim(), devices.stream);
 }
 
@@ -105,6 +107,12 @@ async function toggle(kind) {
   } catch (error) {
     lacks = error.message;
   }
+  changed();
+}
+
+// changed shows all what the devices are now.
+function changed() {
+  if (!call.inside) return;
   call.share();
   tiles.stream("own", devices.stream);
   announce();
@@ -171,6 +179,7 @@ function show() {
   at("alone").hidden = tiles.tiles.size > 1;
   at("join").disabled = at("bare").disabled = joining;
   at("join").textContent = joining ? "Joining…" : "Join";
+  at("cancel").hidden = !joining;
 }
 
 // remember keeps in this tab what was entered, so that it is there after a reload.
@@ -185,7 +194,7 @@ at("entry").onsubmit = (event) => {
 at("bare").onclick = () => enter([]);
 for (const kind of kinds) at(kind).onclick = () => toggle(kind);
 at("listen").onclick = listen;
-at("leave").onclick = leave;
+for (const id of ["leave", "cancel"]) at(id).onclick = leave;
 addEventListener("pagehide", () => { if (call.inside) leave(); });
 
 // A token in the fragment never reaches a server; it leaves the address bar, too. The room stays in it.

@@ -17,10 +17,7 @@ func TestContrast(t *testing.T) {
 		t.Fatal("there are no colours for the dark")
 	}
 	for scheme, rules := range map[string]string{"light": light, "dark": dark} {
-		colours := map[string]string{}
-		for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]+)`).FindAllStringSubmatch(rules, -1) {
-			colours[m[1]] = m[2]
-		}
+		colours := coloursOf(rules)
 		for _, c := range []struct {
 			what, behind string
 			least        float64
@@ -48,6 +45,26 @@ func TestContrast(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestContrastOfCalls is TestContrast for what is the same in the light and in the dark.
+func TestContrastOfCalls(t *testing.T) {
+	colours := coloursOf(text("meet.css"))
+	for what, behind := range map[string]string{
+		"scene-ink": "scene", "scene-soft": "scene", "scene-bad": "scene", "end-ink": "end", "end-over": "end-ink",
+	} {
+		if got := contrast(t, colours[what], colours[behind]); got < 4.5 {
+			t.Errorf("%s on %s has a contrast of %.2f, want 4.5", what, behind, got)
+		}
+	}
+}
+
+func coloursOf(rules string) map[string]string {
+	colours := map[string]string{}
+	for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]+)`).FindAllStringSubmatch(rules, -1) {
+		colours[m[1]] = m[2]
+	}
+	return colours
 }
 
 func contrast(t *testing.T, a, b string) float64 {

@@ -27,9 +27,12 @@ class Peer {
 
   // share sends what is in a stream; of what is sent already nothing changes.
   share(stream) {
-    const sent = this.pc.getSenders().map((sender) => sender.track);
+    const senders = this.pc.getSenders();
     for (const track of stream.getTracks()) {
-      if (!sent.includes(track)) this.pc.addTrack(track, stream);
+      if (senders.some((sender) => sender.track === track)) continue;
+      const idle = senders.find((sender) => sender.track?.kind === track.kind && sender.track.readyState === "ended");
+      if (idle) idle.replaceTrack(track);
+      else this.pc.addTrack(track, stream);
     }
   }
 

@@ -44,12 +44,11 @@ func Browser(t testing.TB, clients string) *Foreign {
 // Flag changes how a browser is started.
 type Flag = chromedp.ExecAllocatorOption
 
-// Calls are for browsers that call each other: they make a camera and a microphone up, let every page have them, and find
-// each other on this machine even if it has no network.
+// Calls are for browsers that call each other: they make a camera and a microphone up, and find each other on this machine
+// even if it has no network. Page.Permit lets pages have the devices.
 func Calls() []Flag {
 	return []Flag{
 		chromedp.Flag("use-fake-device-for-media-stream", true),
-		chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("allow-loopback-in-peer-connection", true),
 		chromedp.Flag("disable-features", "Translate,WebRtcHideLocalIpsWithMdns"),
 	}

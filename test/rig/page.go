@@ -62,6 +62,9 @@ func (p *Page) Text(expression string) string {
 	return act(p, expression, chromedp.Evaluate[string]("String("+expression+")"))
 }
 
+// Run carries out statements in the page.
+func (p *Page) Run(statements string) { p.t.Helper(); p.Text("(() => {" + statements + "})()") }
+
 // Await waits until an expression of the page's is true.
 func (p *Page) Await(expression string) {
 	p.t.Helper()
@@ -111,6 +114,15 @@ func (p *Page) Size(width, height int64) {
 func (p *Page) Scheme(scheme string) {
 	p.t.Helper()
 	p.command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
+}
+
+// Permit has the user let all pages have the camera and the microphone, or not.
+func (p *Page) Permit(devices bool) {
+	p.t.Helper()
+	setting := map[bool]string{true: "granted", false: "denied"}[devices]
+	for _, name := range []string{"camera", "microphone"} {
+		p.command("Browser.setPermission", map[string]any{"permission": map[string]string{"name": name}, "setting": setting})
+	}
 }
 
 // Accessible returns what assistive technology is told of: each node as its role and its name.

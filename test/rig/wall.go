@@ -82,6 +82,16 @@ func (k *link) close() {
 	k.serving.Wait()
 }
 
+// cut ends all connections.
+func (k *link) cut() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.open {
+		c.Close()
+	}
+	k.open = nil
+}
+
 func (k *link) block(blocked bool) {
 	k.mu.Lock()
 	k.blocked = blocked
