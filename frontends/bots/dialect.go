@@ -46,5 +46,5 @@ func New(cfg Config, desk *conversation.Desk, tokens Verifier) *Dialect {
 // Connect serves /ws. token is what the client presents; refused says why there is none. Who presents nothing has to do so
 // on the open connection, and who may not come in learns so there. It returns a fault for what is no WebSocket.
 func (d *Dialect) Connect(w http.ResponseWriter, r *http.Request, token string, refused error) error {
-	return d.desk.Serve(w, r, &d.terms, nil, &client{dialect: d, token: token, refused: refused})
+	return d.desk.Serve(w, r, &d.terms, nil, d.newClient(token, refused))
 }

@@ -11,7 +11,7 @@ import (
 
 // carryOut does what a frame of somebody known wants.
 func (c *client) carryOut(req request) error {
-	ctx, cancel := c.socket.Patience()
+	ctx, cancel := c.Socket().Patience()
 	defer cancel()
 	switch req.verb {
 	case "message":
@@ -32,10 +32,10 @@ func (c *client) carryOut(req request) error {
 
 // about carries out what is about a session that exists.
 func (c *client) about(ctx context.Context, req request, session string) error {
-	hub, who := c.dialect.desk.Hub(), c.socket.Principal()
+	hub, who := c.dialect.desk.Hub(), c.Socket().Principal()
 	switch req.verb {
 	case "typing_start", "typing_stop":
-		return hub.Type(ctx, who, session, c.socket.Origin(), req.verb == "typing_start")
+		return hub.Type(ctx, who, session, c.Socket().Origin(), req.verb == "typing_start")
 	case "stop":
 		return hub.Stop(ctx, who, session, "")
 	}
@@ -53,7 +53,7 @@ func (c *client) message(ctx context.Context, req request) error {
 		return err
 	}
 	session := req.session
-	if session == "" || !c.socket.Follows(session) {
+	if session == "" || !c.Socket().Follows(session) {
 		if session, err = c.reach(ctx, req); err != nil {
 			return noSession(err)
 		}
@@ -61,14 +61,14 @@ func (c *client) message(ctx context.Context, req request) error {
 			return noSession(err)
 		}
 	}
-	u.Origin = c.socket.Origin()
-	_, _, err = c.dialect.desk.Hub().Say(ctx, c.socket.Principal(), session, u)
+	u.Origin = c.Socket().Origin()
+	_, _, err = c.dialect.desk.Hub().Say(ctx, c.Socket().Principal(), session, u)
 	return noSession(err)
 }
 
 // reach returns the session that a message is for. One with a fresh UUID, or none at all, is made.
 func (c *client) reach(ctx context.Context, req request) (string, error) {
-	hub, who := c.dialect.desk.Hub(), c.socket.Principal()
+	hub, who := c.dialect.desk.Hub(), c.Socket().Principal()
 	if req.session != "" && uuid.Validate(req.session) != nil {
 		_, err := hub.Info(ctx, who, req.session)
 		return req.session, err
@@ -82,7 +82,7 @@ func (c *client) create(ctx context.Context, req request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	info, created, err := c.dialect.desk.Hub().Create(ctx, c.socket.Principal(), spec)
+	info, created, err := c.dialect.desk.Hub().Create(ctx, c.Socket().Principal(), spec)
 	if err == nil && created {
 		c.send(struct {
 			Type    string `json:"type"`
@@ -103,7 +103,7 @@ func (c *client) subscribe(ctx context.Context, req request) error {
 	err := c.follow(session)
 	if fault.CodeOf(err) == fault.NotFound {
 		// Inside a tenant it is no secret that a session exists: the document has a code for one of somebody else.
-		all := sessions.Principal{Tenant: c.socket.Principal().Tenant, Account: c.socket.Principal().Account, Operator: true}
+		all := sessions.Principal{Tenant: c.Socket().Principal().Tenant, Account: c.Socket().Principal().Account, Operator: true}
 		if _, there := c.dialect.desk.Hub().Info(ctx, all, session); there == nil {
 			return cannotSubscribe(err, "Cannot subscribe to session")
 		}
@@ -113,7 +113,7 @@ func (c *client) subscribe(ctx context.Context, req request) error {
 
 // follow has the client told what happens in a session.
 func (c *client) follow(session string) error {
-	err := c.socket.Follow(session, &encoder{origin: c.socket.Origin()})
+	err := c.Socket().Follow(session, &encoder{origin: c.Socket().Origin()})
 	if fault.CodeOf(err) == fault.LimitExceeded {
 		return cannotSubscribe(err, "%s", fault.Message(err))
 	}
@@ -125,9 +125,9 @@ func (c *client) unsubscribe(req request) error {
 	if err != nil {
 		return err
 	}
-	if !c.socket.Follows(session) {
+	if !c.Socket().Follows(session) {
 		return cannotSubscribe(nil, "The connection is not subscribed to this session")
 	}
-	c.socket.Unfollow(session)
+	c.Socket().Unfollow(session)
 	return nil
 }

@@ -4,30 +4,21 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"parley/channels"
 	"parley/frontends/conversation"
 	"parley/frontends/door"
-	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
 	"parley/rooms"
-	"parley/sessions"
 	"parley/tenants"
 )
 
 // client is one socket of this dialect.
 type client struct {
+	conversation.Entrance
 	dialect *Dialect
-	token   string // from the URL
-	refused error  // why there is none
-	socket  *conversation.Socket
-	grant   *tenants.Grant // nil until it is known whose socket it is
-
-	entered  atomic.Bool // grant is known
-	deadline *time.Timer // for saying so; nil when the token was in the URL
 
 	mu    sync.Mutex
 	seats []*rooms.Seat // guarded by mu; few, and nearly always one
@@ -39,61 +30,20 @@ var (
 	_ rooms.Listener      = (*client)(nil)
 )
 
-// Open implements conversation.Client.
-func (c *client) Open(s *conversation.Socket) error {
-	c.socket = s
-	switch {
-	case fault.CodeOf(c.refused) == fault.AuthRequired:
-		if err := s.Wait(); err != nil {
-			c.turnAway(err)
-			break
-		}
-		c.deadline = time.AfterFunc(c.dialect.cfg.AuthWithin, c.late)
-	case c.refused != nil:
-		c.turnAway(c.refused)
-	default:
-		ctx, cancel := s.Patience()
-		defer cancel()
-		if err := c.enter(ctx, c.token); err != nil {
-			c.turnAway(err)
-		}
-	}
-	c.token = ""
-	return nil
+func (d *Dialect) newClient(token string, refused error) *client {
+	return &client{dialect: d, Entrance: conversation.Entrance{
+		Within: d.cfg.AuthWithin, Token: token, Refused: refused, Verify: d.verify,
+		Turned: func(err error) []byte { return encode(errorFrame(time.Now(), err)) },
+	}}
 }
 
-// late turns away who did not say in time who he is. It runs on a goroutine of its own.
-func (c *client) late() {
-	if !c.entered.Load() {
-		c.turnAway(fault.New(fault.AuthFailed, "No token was sent within %s", c.dialect.cfg.AuthWithin))
+// verify returns what a token allows, if it opens such a connection: room tokens do, too.
+func (d *Dialect) verify(ctx context.Context, token string) (*tenants.Grant, error) {
+	g, err := d.registry.Verify(ctx, token)
+	if err == nil && !g.Guest {
+		err = g.CheckAccess()
 	}
-}
-
-// turnAway refuses the connection as a whole.
-func (c *client) turnAway(err error) {
-	if fault.CodeOf(err) == fault.PermissionDenied { // the document has one code for all who may not come in
-		err = fault.Wrap(fault.AuthFailed, err, "%s", fault.Message(err))
-	}
-	c.socket.Send(encode(errorFrame(time.Now(), err)))
-	c.socket.Close(ws.PolicyViolation, fault.Message(err))
-}
-
-// enter lets in whom a token proves.
-func (c *client) enter(ctx context.Context, token string) error {
-	g, err := c.dialect.registry.Verify(ctx, token)
-	if err != nil {
-		return err
-	}
-	if err := g.CheckAccess(); err != nil && !g.Guest {
-		return err
-	}
-	who := sessions.Principal{Tenant: g.Tenant, Account: g.Account, User: string(g.Agent), Claims: g.Claims}
-	if err := c.socket.Admit(g, who); err != nil {
-		return err
-	}
-	c.grant = g
-	c.entered.Store(true)
-	return nil
+	return g, err
 }
 
 // Handle implements conversation.Client.
@@ -103,20 +53,27 @@ func (c *client) Handle(text []byte) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case req.verb == "ping":
-		c.socket.Send(encode(pong{"pong", channels.FormatTime(time.Now())}))
+	if req.verb == "ping" {
+		c.Socket().Send(encode(pong{"pong", channels.FormatTime(time.Now())}))
 		return nil
-	case req.verb == "auth":
-		return c.authenticate(req)
-	case !c.entered.Load():
-		c.turnAway(fault.New(fault.AuthFailed, "The first message must be of the type auth"))
-		return nil
-	case req.verb == "signal":
+	}
+	in, err := c.Pass(req.verb, req.fields)
+	if in && req.verb == "signal" {
 		return c.signal(req)
 	}
-	ctx, cancel := c.socket.Patience()
+	ctx, cancel := c.Socket().Patience()
 	defer cancel()
+	switch {
+	case !in && err == nil:
+		c.retreat(ctx)
+	case in:
+		err = c.carryOut(ctx, req)
+	}
+	return err
+}
+
+// carryOut does what a frame of somebody known wants that may wait for the store.
+func (c *client) carryOut(ctx context.Context, req request) error {
 	switch req.verb {
 	case "join":
 		return c.join(ctx, req)
@@ -126,52 +83,13 @@ func (c *client) Handle(text []byte) error {
 	return fault.New(fault.UnknownType, "There is no message type %.64q.", req.verb)
 }
 
-// authenticate lets in who has not said yet who he is, and lets others stay under a newer token.
-func (c *client) authenticate(req request) error {
-	ctx, cancel := c.socket.Patience()
-	defer cancel()
-	token, err := req.fields.Required("token")
-	if c.entered.Load() {
-		return c.renew(ctx, token, err)
-	}
-	if err == nil {
-		err = c.enter(ctx, token)
-	}
-	if err != nil {
-		c.turnAway(fault.Wrap(fault.AuthFailed, err, "%s", fault.Message(err)))
-		return nil
-	}
-	if c.deadline != nil {
-		c.deadline.Stop()
-	}
-	return nil
-}
-
-// renew puts the connection under a newer token of its user. Only a client that has asked to be told of the end of its
-// token is told of the new one.
-func (c *client) renew(ctx context.Context, token string, err error) error {
-	if err != nil {
-		return err
-	}
-	g, err := c.socket.Renew(ctx, token)
-	if err != nil {
-		return err
-	}
-	c.grant = g
-	c.retreat(ctx)
-	if c.socket.Warned() {
-		c.socket.Send(expiryFrame("auth_confirmed", g.Expires))
-	}
-	return nil
-}
-
 // retreat leaves the rooms that the token does not allow any more.
 func (c *client) retreat(ctx context.Context) {
 	c.mu.Lock()
 	all := slices.Clone(c.seats)
 	c.mu.Unlock()
 	for _, s := range all {
-		if c.grant.MayJoin(s.Room()) {
+		if c.Grant().MayJoin(s.Room()) {
 			continue
 		}
 		if err := s.Leave(ctx); err != nil {
@@ -179,9 +97,6 @@ func (c *client) retreat(ctx context.Context) {
 		}
 	}
 }
-
-// Expiring implements conversation.Client.
-func (c *client) Expiring(at time.Time) []byte { return expiryFrame("token_expiring", at) }
 
 // maxRooms is how many rooms one connection may be in.
 const maxRooms = 16
@@ -202,11 +117,11 @@ func (c *client) join(ctx context.Context, req request) error {
 		return fault.New(fault.AlreadyExists, "The connection is in room %q already.", room).WithFix("Leave it first.")
 	case many >= maxRooms:
 		return fault.New(fault.LimitExceeded, "A connection is in %d rooms at most.", maxRooms)
-	case !c.grant.MayJoin(room):
+	case !c.Grant().MayJoin(room):
 		return fault.New(fault.PermissionDenied, "The token is not for room %.64q.", room).
 			WithFix("Get a token whose claim rooms names it.")
 	}
-	_, err = c.dialect.hub.Join(ctx, principal(c.grant), room, entry, c)
+	_, err = c.dialect.hub.Join(ctx, principal(c.Grant()), room, entry, c)
 	return err
 }
 
@@ -270,9 +185,9 @@ func (c *client) Deliver(batch []rooms.Notice) {
 		}
 		frames = appendNotice(frames, n)
 	}
-	c.socket.SendFrames(frames)
+	c.Socket().SendFrames(frames)
 	if _, left := c.seatIn(""); removed && left == 0 {
-		c.socket.Close(door.Kicked, "removed from the room")
+		c.Socket().Close(door.Kicked, "removed from the room")
 	}
 }
 
@@ -306,9 +221,7 @@ func (c *client) Lost(string, error) {}
 
 // Close implements conversation.Client. The client's places are kept for a while: it may come back.
 func (c *client) Close() {
-	if c.deadline != nil {
-		c.deadline.Stop()
-	}
+	c.Entrance.Close()
 	c.mu.Lock()
 	c.gone = true
 	all := c.seats

@@ -109,15 +109,6 @@ func errorFrame(at time.Time, err error) failure {
 	return failure{Type: "error", Code: codeOf(err), Message: fault.Message(err), Fix: fault.Fix(err), Time: channels.FormatTime(at)}
 }
 
-// expiryFrame is about the time until which a token is good.
-func expiryFrame(kind string, expires time.Time) []byte {
-	return encode(struct {
-		Type    string `json:"type"`
-		Expires string `json:"expires"`
-		Time    string `json:"timestamp"`
-	}{kind, channels.FormatTime(expires), channels.FormatTime(time.Now())})
-}
-
 // pong answers a ping.
 type pong struct {
 	Type string `json:"type"`
