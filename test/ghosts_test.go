@@ -8,8 +8,8 @@ import (
 	"parley/test/rig"
 )
 
-// meeting is two participants of a room on nodes that are about to end.
-type meeting struct {
+// gathering is two participants of a room on nodes that are about to end.
+type gathering struct {
 	t     *testing.T
 	token string
 	ann   rig.Frame // what she was told when she joined, on the first node
@@ -17,16 +17,16 @@ type meeting struct {
 
 const meetingRoom = "standup"
 
-func startMeeting(t *testing.T, acme tenant, nodes []*rig.Server) *meeting {
+func startMeeting(t *testing.T, acme tenant, nodes []*rig.Server) *gathering {
 	t.Helper()
-	m := &meeting{t: t, token: acme.token("guest")}
+	m := &gathering{t: t, token: acme.token("guest")}
 	m.ann = m.join(nodes[0], rig.Frame{"participant_name": "Ann"})
 	m.join(nodes[1], rig.Frame{"participant_name": "Bob"}) // who never comes back
 	return m
 }
 
 // join puts somebody into the room, as soon as the cluster can, and returns what he is told.
-func (m *meeting) join(on *rig.Server, as rig.Frame) rig.Frame {
+func (m *gathering) join(on *rig.Server, as rig.Frame) rig.Frame {
 	m.t.Helper()
 	as["type"], as["room_id"] = "join", meetingRoom
 	s := rig.Dial(m.t, on.Addr(), "/ws/meet?"+rig.Query("token", m.token))
@@ -48,7 +48,7 @@ func (m *meeting) join(on *rig.Server, as rig.Frame) rig.Frame {
 }
 
 // comeBack has Ann, whose node has just died, come back through another one, and leave.
-func (m *meeting) comeBack(on *rig.Server) {
+func (m *gathering) comeBack(on *rig.Server) {
 	m.t.Helper()
 	again := m.join(on, rig.Frame{"participant_id": m.ann.Text("participant_id"), "resume_token": m.ann.Text("resume_token")})
 	if again["resumed"] != true || again.Text("participant_id") != m.ann.Text("participant_id") {
@@ -57,7 +57,7 @@ func (m *meeting) comeBack(on *rig.Server) {
 }
 
 // awaitEnd returns when no node knows of anybody in the room: whoever did not come back has left.
-func (m *meeting) awaitEnd(nodes []*rig.Server) {
+func (m *gathering) awaitEnd(nodes []*rig.Server) {
 	m.t.Helper()
 	for _, n := range nodes {
 		await(m.t, "the participants of dead nodes to be gone", func() bool {
