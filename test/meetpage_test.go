@@ -97,6 +97,7 @@ func (p person) id() string { return p.Text("call.id") }
 
 // TestMeetPage: three people meet, see and hear each other, go quiet and leave.
 func TestMeetPage(t *testing.T) {
+	t.Parallel()
 	m := meet(t)
 	ann := m.open("Ann", "tea")
 	if url := ann.Text("location.href"); strings.Contains(url, "token") || !strings.Contains(url, "room=tea") {
@@ -168,6 +169,7 @@ func TestMeetPage(t *testing.T) {
 // TestMeetPageAtOnce: two people offer at the same moment, and then one of them loses the connection to the broker while
 // both have something new to offer.
 func TestMeetPageAtOnce(t *testing.T) {
+	t.Parallel()
 	m := meet(t)
 	ann, bob := m.join("Ann", "tea"), m.join("Bob", "tea")
 	both := []person{ann, bob}
@@ -230,6 +232,7 @@ func TestMeetPageAtOnce(t *testing.T) {
 
 // TestMeetPageTells: what fails is said in words, with what to do.
 func TestMeetPageTells(t *testing.T) {
+	t.Parallel()
 	m := meet(t)
 	ann := m.open("Ann", "tea")
 	ann.Permit(false)
@@ -262,7 +265,10 @@ func TestMeetPageTells(t *testing.T) {
 	bob.AwaitText(".route", "connecting…")
 	bob.Await("document.querySelector('#problem').hidden")
 
-	m.acme.MustCLI("room", "kick", "--tenant", "acme", "tea", bob.id())
+	m.acme.MustCLI("room", "move", "--tenant", "acme", "tea", bob.id(), "--to", "den")
+	bob.AwaitText("#state", "In den")
+	bob.AwaitText("#alone", "Nobody else is here yet.")
+	m.acme.MustCLI("room", "kick", "--tenant", "acme", "den", bob.id())
 	bob.AwaitText("#problem", "You were removed from the room.")
 	bob.AwaitText("#state", "Not in a room")
 	bob.Size(360, 640)
@@ -282,10 +288,13 @@ func TestMeetPageTells(t *testing.T) {
 		t.Fatalf("make a room: %d %s", made.Status, made.Body)
 	}
 	duo := frameOf(t, made.Body).Text("room_id")
+	guest := m.first.Beside(frameOf(t, made.Body).Text("join_url"))
 	m.join("Cleo", duo)
 	m.join("Dan", duo)
-	eve := m.open("Eve", duo)
-	eve.Click("#join")
+	eve := person{Page: guest}
+	eve.Await("document.activeElement.id === 'name' && document.querySelector('#token-part').hidden")
+	eve.Type("Eve")
+	eve.Press("Enter", "\r", 0)
 	eve.AwaitText("#problem", "The room has its 2 participants already.")
 	eve.Picture("meet-full")
 	eve.Await("document.querySelector('#name').value === 'Eve' && !document.querySelector('#join').disabled")

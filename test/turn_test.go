@@ -31,6 +31,7 @@ func shippedCoturn(t *testing.T) string {
 // TestTurnCredentials: the credentials that a participant is given open an address on a real coturn with the configuration
 // that is shipped, expired and forged ones do not, and nobody reaches private networks through it.
 func TestTurnCredentials(t *testing.T) {
+	t.Parallel()
 	coturn := rig.StartCoturn(t, shippedCoturn(t))
 	server := parley.Start(t, rig.Options{
 		Args: []string{"--ice-servers", "stun:turn.example", "--ice-servers", coturn.URL()},
@@ -85,6 +86,7 @@ func TestTurnCredentials(t *testing.T) {
 
 // TestMeetPageOverTurn: two people between whom there is no other route call each other over the relay.
 func TestMeetPageOverTurn(t *testing.T) {
+	t.Parallel()
 	coturn := rig.StartCoturn(t, "use-auth-secret\nstatic-auth-secret="+turnSecret+"\nrealm=meet.example\nno-cli\nallow-loopback-peers\n")
 	m := meet(t, "--ice-servers", coturn.URL(), "--turn-secret-file", rig.WriteFile(t, "turn.secret", []byte(turnSecret+"\n")))
 	both := []person{m.open("Ann", "tea"), m.open("Bob", "tea")}

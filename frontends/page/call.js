@@ -75,9 +75,9 @@ class Call {
   }
 
   joined(frame) {
-    const back = this.id === frame.participant_id;
+    const back = frame.resumed === true && this.id === frame.participant_id;
     const unsent = back ? this.unsent : [];
-    if (!back) this.forget(); // too late to be the same: everybody meets somebody new
+    if (!back) this.forget(); // everybody here meets somebody new
     this.id = frame.participant_id;
     this.room = frame.room_id;
     this.pass = frame.resume_token;
@@ -119,7 +119,10 @@ class Call {
 
   // removed is told that somebody has decided that the user is not in this room any more.
   removed(frame) {
-    if (frame.reason === "moved") return this.forget(); // it is welcomed in the other room next
+    if (frame.reason === "moved") { // and is welcomed in the other room next
+      for (const id of [...this.others.keys()]) this.part(id);
+      return undefined;
+    }
     return this.end({ kicked: "You were removed from the room.", closed: "The room was closed." }[frame.reason] ?? "You are not in the room any more.");
   }
 

@@ -12,6 +12,7 @@ let joining = false;
 
 function joined() {
   joining = false;
+  showState("on");
   if (!tiles.tiles.has("own")) {
     tiles.add("own", call.name, true);
     tiles.list.prepend(tiles.list.lastChild); // those that were here came first
