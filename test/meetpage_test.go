@@ -11,8 +11,8 @@ import (
 	"parley/test/rig"
 )
 
-// meeting is a broker with the page for calls, and a browser in which people open it.
-type meeting struct {
+// party is a broker with the page for calls, and a browser in which people open it.
+type party struct {
 	acme  tenant
 	first *rig.Page // nil until somebody has opened the page
 }
@@ -23,14 +23,14 @@ type person struct {
 	line *rig.Line
 }
 
-func meet(t *testing.T, args ...string) *meeting {
+func meet(t *testing.T, args ...string) *party {
 	t.Helper()
 	server := parley.Start(t, rig.Options{Args: append([]string{"--meet-page"}, args...)})
-	return &meeting{acme: newTenant(t, server, "acme")}
+	return &party{acme: newTenant(t, server, "acme")}
 }
 
 // open opens the page for somebody who is about to enter a room, and is ready to.
-func (m *meeting) open(name, room string) person {
+func (m *party) open(name, room string) person {
 	m.acme.t.Helper()
 	line := rig.NewLine(m.acme.t, m.acme.Addr())
 	token := m.acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "visitor")
@@ -44,7 +44,7 @@ func (m *meeting) open(name, room string) person {
 }
 
 // join is open for somebody who enters. devices are those that he has the others see and hear: "video", "audio".
-func (m *meeting) join(name, room string, devices ...string) person {
+func (m *party) join(name, room string, devices ...string) person {
 	m.acme.t.Helper()
 	p := m.open(name, room)
 	for _, kind := range []string{"video", "audio"} {
