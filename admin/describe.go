@@ -30,7 +30,7 @@ func (s *Server) describe() *openapi.Document {
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenants.State](): {"creating", "active", "suspending", "suspended", "resuming", "updating", "deleting", "restoring"},
 			reflect.TypeFor[tenants.Alg]():   {"HS256", "ES256", "EdDSA", "RS256"},
-			reflect.TypeFor[tenants.Scope](): {"chats:read", "chats:write"},
+			reflect.TypeFor[tenants.Scope](): {"chats:read", "chats:write", "rooms"},
 			reflect.TypeFor[Role]():          {"service", "worker"},
 			reflect.TypeFor[Phase]():         {"attempt", "outcome"},
 		},

@@ -23,7 +23,7 @@ func TestMistakesInATenantsFile(t *testing.T) {
 		{"a key in two places", "tenants:\n  - {id: a, keys: [{kid: k, secret: {env: A, file: b}}]}\n", "line 2: The key k is in a file or in a variable: only one of them."},
 		{"a key in the open", "tenants:\n  - {id: a, keys: [{kid: k, secret: hidden}]}\n", "line 2: cannot unmarshal !!str `hidden` into main.source."},
 		{"an API key that nobody gets", "tenants:\n  - {id: a, api_keys: [{name: n}]}\n", "line 2: The API key n has no save_to: a new key's text is shown once, so a file has to take it."},
-		{"a scope", "tenants:\n  - {id: a, api_keys: [{name: n, save_to: f, scopes: [all]}]}\n", "line 2: An API key has the scopes chats:read and chats:write."},
+		{"a scope", "tenants:\n  - {id: a, api_keys: [{name: n, save_to: f, scopes: [all]}]}\n", "line 2: An API key has the scopes chats:read, chats:write and rooms."},
 	} {
 		if _, err := parseTenants([]byte(c.text)); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
