@@ -50,6 +50,7 @@ type Message struct {
 
 	After *uint64       // the newest message on the subject must be this one, 0 for none; else the outcome is ErrNotLast. Nil means any.
 	TTL   time.Duration // how long the message is kept, in whole seconds. Zero means as long as the stream's others.
+	Trace string        // the traceparent that is stored with it. Zero means none.
 }
 
 // ErrNotLast is what an Outcome wraps when the message was not stored because of Message.After.
@@ -160,7 +161,7 @@ func (p *Publisher) Pass(m Message, live broker.Subject, r Receipt) error {
 
 // send puts m into the link's buffer. The stream's answer names the slot.
 func (p *Publisher) send(m Message, number uint64) error {
-	d := broker.Departure{Subject: m.Subject, Inbox: p.inbox, Number: number, Data: m.Data, After: m.After, TTL: m.TTL}
+	d := broker.Departure{Subject: m.Subject, Inbox: p.inbox, Number: number, Data: m.Data, After: m.After, TTL: m.TTL, Trace: m.Trace}
 	switch {
 	case m.ID != "":
 		d.MsgID = m.dedupeID(p.secret)

@@ -49,11 +49,15 @@ type Departure struct {
 
 	After *uint64       // the newest message on the subject must be this one, 0 for none. Nil means any.
 	TTL   time.Duration // how long the message is kept, in whole seconds. Zero means as long as the stream's others.
+	Trace string        // the traceparent of whatever it is about. Zero means that nobody traces it.
 }
+
+// traceHeader is the W3C's name of the header line.
+const traceHeader = "traceparent"
 
 // header appends the message's header, nothing for a message that needs none.
 func (m *Departure) header(b []byte) []byte {
-	if m.MsgID == "" && !m.Unstored && m.After == nil && m.TTL <= 0 {
+	if m.MsgID == "" && !m.Unstored && m.After == nil && m.TTL <= 0 && m.Trace == "" {
 		return b
 	}
 	b = append(b, "NATS/1.0\r\n"...)
@@ -68,6 +72,9 @@ func (m *Departure) header(b []byte) []byte {
 	}
 	if m.TTL > 0 {
 		b = append(strconv.AppendInt(append(b, nats.MsgTTLHdr+": "...), int64(m.TTL/time.Second), 10), "\r\n"...)
+	}
+	if m.Trace != "" {
+		b = append(append(append(b, traceHeader+": "...), m.Trace...), "\r\n"...)
 	}
 	return append(b, "\r\n"...)
 }

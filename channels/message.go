@@ -23,6 +23,7 @@ type Message struct {
 	Sender  broker.Token
 	ID      string // the sender's id, by which a repetition is recognised
 	Time    time.Time
+	Trace   string           // the traceparent that is stored with it. Zero means none.
 	Members []rawjson.Member // what else the sender said; names that the broker owns are left out when it is stored
 }
 

@@ -312,7 +312,7 @@ func (s *Space) Publish(ctx context.Context, m Message, r acks.Receipt) error {
 	if err := s.mayHold(ctx, m.To.Channel); err != nil {
 		return err
 	}
-	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode(), TTL: ttl}, r)
+	return s.publish.Publish(ctx, acks.Message{Subject: m.To.Subject(), Sender: m.Sender, ID: m.ID, Data: m.encode(), TTL: ttl, Trace: m.Trace}, r)
 }
 
 func unreachable(err error) error {

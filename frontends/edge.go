@@ -25,6 +25,7 @@ import (
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/internal/trace"
 	"parley/quota"
 	"parley/rooms"
 	"parley/sessions"
@@ -48,6 +49,7 @@ type Config struct {
 	Meet      meet.Config
 	ChatPage  bool            // serve the chat page at /
 	MeetPage  bool            // serve the page for calls at /meet
+	Traces    *trace.Provider // where spans go. Nil means nowhere.
 	Meters    *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
 
 	Quota          *quota.Book    // of this node's limits. Defaults to one of the Edge's own.
@@ -91,8 +93,8 @@ func New(cfg Config, registry *tenants.Registry, hub *channels.Hub, talks *sessi
 	e.door = door.New(e.set, registry, door.Config{
 		Dialects: dialects(), Quota: e.book, Trusted: cfg.TrustedProxies, Meters: cfg.Meters, Log: log,
 	})
-	e.agents = agents.New(life, hub, e.door, registry, log)
-	e.desk = conversation.New(life, e.door, talks, registry, log)
+	e.agents = agents.New(life, hub, e.door, registry, trace.New(cfg.Traces, "agents"), log)
+	e.desk = conversation.New(life, e.door, talks, registry, cfg.Traces != nil, log)
 	e.chat = chat.New(e.desk)
 	e.assistant = assistant.New(cfg.Assistant, e.desk, registry)
 	e.tenantchat = tenantchat.New(e.desk, registry)

@@ -51,6 +51,7 @@ type Utterance struct {
 	Reply    string          // the client's own name for it, repeated in the answer
 	Metadata json.RawMessage // an object, or nil
 	Origin   string          // see Event.Origin
+	Trace    string          // the traceparent of whatever it is said for. Zero means that of the context, if any.
 }
 
 // Snapshot is where a Follower begins.

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/trace"
 )
 
 // verb is what somebody wants of a session's writer.
@@ -59,6 +61,10 @@ var errMoved = errors.New("another node writes the session")
 func (s *space) do(ctx context.Context, id broker.Token, c command) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commandWithin)
 	defer cancel()
+	if c.Verb == say {
+		span := s.traceSay(id, &c)
+		defer func() { span.End(string(fault.CodeOf(err))) }()
+	}
 	for ctx.Err() == nil {
 		if r, err = s.try(ctx, id, c); !errors.Is(err, errMoved) {
 			return r, err
@@ -169,6 +175,7 @@ func (h *Hub) Say(ctx context.Context, p Principal, id string, u Utterance) (e *
 	if err := u.check(); err != nil {
 		return nil, false, err
 	}
+	u.Trace = cmp.Or(u.Trace, trace.Parent(ctx))
 	r, err := h.order(ctx, p, id, command{Verb: say, Role: role, Say: u})
 	return r.Event, r.Duplicate, err
 }

@@ -10,6 +10,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/trace"
 	"parley/quota"
 	"parley/tenants"
 )
@@ -25,6 +26,7 @@ type Config struct {
 	// there are no limits.
 	Quota func(broker.AccountID) *quota.Tenant
 
+	Tracer *trace.Tracer   // follows what is said to its answer. Nil means that nobody wants to know.
 	Meters *tenants.Meters // counts what tenants use. Nil means that nobody wants to know.
 }
 

@@ -78,10 +78,10 @@ func (w *writer) say(c *command) (result, error) {
 		if err := w.beginRun(); err != nil {
 			return result{}, err
 		}
-		state.Pending = append(state.Pending, Pending{Run: e.ID, Reply: e.Reply})
+		state.Pending = append(state.Pending, Pending{Run: e.ID, Reply: e.Reply, Trace: u.Trace})
 	}
 	state.Messages++
-	if err := w.append(e, state); err != nil {
+	if err := w.appendTraced(e, state, u.Trace); err != nil {
 		return result{}, err
 	}
 	return result{e, false}, nil
@@ -124,9 +124,10 @@ func (w *writer) end(status Status, e *Event, drop int) error {
 		state.Pending = nil
 	}
 	w.attempt = nil
-	if err := w.append(e, state); err != nil {
+	if err := w.appendTraced(e, state, w.span.Traceparent()); err != nil {
 		return err
 	}
+	w.traceEnd(e)
 	w.countEnd(e)
 	return nil
 }

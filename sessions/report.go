@@ -56,7 +56,11 @@ func (w *writer) countRunning(now bool) {
 
 // countFirst counts how long the user has waited for the first text of an answer, which came at a time.
 func (w *writer) countFirst(at time.Time) {
-	if len(w.fold.text) == 0 && !w.asked.IsZero() {
+	if len(w.fold.text) > 0 {
+		return
+	}
+	w.span.Event("first text")
+	if !w.asked.IsZero() {
 		w.space.hub.counts.firstToken.Observe(at.Sub(w.asked))
 	}
 }

@@ -127,6 +127,7 @@ func (w *writer) dispatch(number int) {
 	if number == 1 {
 		w.asked = w.attempt.since
 	}
+	w.traceRun()
 	ctx, cancel := context.WithTimeout(s.life, openWithin)
 	defer cancel()
 	queue := w.info.queue()
@@ -140,6 +141,7 @@ func (w *writer) dispatch(number int) {
 	}
 	w.broken = s.publish.Store(ctx, acks.Message{
 		Subject: broker.WorkSubject(queue), Sender: w.id, ID: w.nonce + run + strconv.Itoa(number), Data: data, TTL: max(s.hub.cfg.WorkerWait.Round(time.Second), time.Second),
+		Trace: w.span.Traceparent(),
 	}).Err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/trace"
 )
 
 // maxServing bounds what services of one tenant have this node do at the same time.
@@ -49,6 +50,7 @@ func (s *space) serve(m *nats.Msg) {
 		refuse(err)
 		return
 	}
+	c.Say.Trace = trace.Parse(m.Header.Get(trace.Header))
 	select {
 	case s.serving <- struct{}{}:
 	default:

@@ -30,6 +30,7 @@ type Pending struct {
 	Run     string `json:"run"`              // the message's ID
 	Reply   string `json:"request,omitzero"` // see Event.Reply
 	Attempt int    `json:"attempt"`          // the newest attempt that a worker has accepted, 0 for none
+	Trace   string `json:"trace,omitzero"`   // the traceparent of what has been said, if it is traced
 }
 
 // Running is an answer that is being given.

@@ -13,6 +13,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/trace"
 )
 
 const (
@@ -38,11 +39,12 @@ type writer struct {
 	recent  []Line // what was said lately, for workers; nil until it is needed
 	attempt *attempt
 	ended   ending
-	laidOut int       // how large the running answer is in the log
-	scratch []byte    // for laying text out, to see how large it becomes
-	settled bool      // something was appended, so that the fold is known to be all of the log
-	asked   time.Time // when the message whose turn it is was first given to workers, as far as this writer knows
-	running bool      // counted as a run
+	laidOut int         // how large the running answer is in the log
+	scratch []byte      // for laying text out, to see how large it becomes
+	settled bool        // something was appended, so that the fold is known to be all of the log
+	asked   time.Time   // when the message whose turn it is was first given to workers, as far as this writer knows
+	running bool        // counted as a run
+	span    *trace.Span // of the answer that is being waited for, if it is traced
 	owed    owed
 	gateway []*nats.Subscription
 	broken  error // why it can't go on
@@ -120,6 +122,7 @@ func (w *writer) run() {
 	}
 	w.leave()
 	w.countRunning(false)
+	w.span.End("moved")
 	w.owed.pay()
 	for _, sub := range w.gateway {
 		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends it as well
@@ -309,7 +312,10 @@ func (w *writer) reread() bool {
 
 // append stores an event and waits until it is on disk. next is what holds after it; nil for a chunk. An error ends the
 // writer: whether the event was stored may be unknown, and the log has to be read again.
-func (w *writer) append(e *Event, next *State) error {
+func (w *writer) append(e *Event, next *State) error { return w.appendTraced(e, next, "") }
+
+// appendTraced is append for an event that belongs to a trace, unless parent is empty.
+func (w *writer) appendTraced(e *Event, next *State, parent string) error {
 	e.Index, e.State = w.fold.index+1, next
 	if e.Time.IsZero() {
 		e.Time = now()
@@ -326,7 +332,13 @@ func (w *writer) append(e *Event, next *State) error {
 			m.After = nil
 		}
 	}
+	var span *trace.Span
+	if parent != "" {
+		span = w.traceStore(e, parent)
+		m.Trace = span.Traceparent()
+	}
 	o := w.space.publish.Store(context.WithoutCancel(w.space.life), m) // its own timeout bounds it
+	span.End(string(fault.CodeOf(o.Err)))
 	if o.Err != nil {
 		w.broken = o.Err
 		return o.Err

@@ -84,7 +84,7 @@ func yamlOf(value any) *yaml.Node {
 		return yamlOf(short(v))
 	case bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatBool(v)}
-	case int, uint64:
+	case int, uint64, float64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
 	case string:
 		if v == "" { // bare, it would be null

@@ -18,6 +18,7 @@ import (
 	"parley/frontends/ws"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/internal/trace"
 	"parley/quota"
 	"parley/rooms"
 	"parley/sessions"
@@ -36,7 +37,8 @@ type nodeConfig struct {
 	AdminListen string
 
 	AuditRetention time.Duration
-	NamedTenants   int // that the metrics name; the others are one
+	Traces         *trace.Provider // where spans go. Nil means nowhere.
+	NamedTenants   int             // that the metrics name; the others are one
 }
 
 // node is all of a running broker.
@@ -92,7 +94,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: n.book, Meters: n.meters, Policies: n.registry.Policies}, n.engine, committer, log)
 	n.registry.Changes(func(t tenants.Tenant) { n.hub.SetPolicies(t.ID, t.Policies) })
 	n.stages.start(n.hub.Run, n.ended)
-	cfg.Sessions.Meters = n.meters
+	cfg.Sessions.Meters, cfg.Sessions.Tracer = n.meters, trace.New(cfg.Traces, "sessions")
 	cfg.Sessions.Quota = func(a broker.AccountID) *quota.Tenant { return n.book.Tenant(n.registry.Of(a)) }
 	if n.talks, err = sessions.NewHub(cfg.Sessions, n.engine, committer, log); err != nil {
 		return nil, err
@@ -151,7 +153,7 @@ func (n *node) openEdges(ctx context.Context) error {
 		return err
 	}
 	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
-	n.cfg.Edge.Meters, n.cfg.Edge.Quota = n.meters, n.book
+	n.cfg.Edge.Meters, n.cfg.Edge.Quota, n.cfg.Edge.Traces = n.meters, n.book, n.cfg.Traces
 	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.meetings, n.log)
 	n.sources = append(n.sources, n.edge, n.book)
 	if about, err = n.observed(about); err != nil {

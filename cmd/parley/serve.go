@@ -29,6 +29,12 @@ func (cmd *serveCmd) Run(c *console) error {
 		cfg.Listen, cfg.ListenToo = s.Listen[:1], s.Listen[1:]
 	}
 	log := s.logger(c.stderr)
+	traces, endTraces, err := s.open(c.ctx, "parley", s.NodeName, log)
+	if err != nil {
+		return err
+	}
+	defer endTraces() // after all that traces
+	cfg.Traces = traces
 	n, err := openNode(c.ctx, cfg, log)
 	if err != nil {
 		return err

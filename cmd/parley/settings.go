@@ -49,6 +49,8 @@ type settings struct {
 	LogLevel  string `setting:"" enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
 	LogFormat string `setting:"" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
 
+	traceFlags
+
 	MetricsTenants int `setting:"" default:"1000" help:"How many tenants the metrics name, the oldest; the others are one. Defaults to 1000."`
 
 	Retention    time.Duration `setting:"" default:"168h" help:"How long messages are kept. Defaults to 168h."`

@@ -25,6 +25,8 @@ type workerRun struct {
 	Name        string        `placeholder:"NAME" help:"What the worker is called in the sessions' logs. Defaults to the kind of worker."`
 	Grace       time.Duration `default:"10s" help:"How long running answers may go on when the worker is told to stop; then other workers take them over. Defaults to 10s."`
 
+	traceFlags
+
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least severe level that is logged: ${enum}. Defaults to info."`
 	LogFormat string `enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum}. Defaults to text."`
 }
@@ -55,8 +57,16 @@ func (cmd workerRun) run(c *console, log *slog.Logger, cfg worker.Config, h work
 		}
 		cfg.Conns = append(cfg.Conns, nc)
 	}
+	traces, endTraces, err := cmd.open(c.ctx, "parley-worker", cfg.Name, log)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
+	if traces != nil {
+		cfg.Traces = traces
+	}
 	log.Info("taking requests", "queue", cfg.Queue, "tenants", len(cfg.Conns), "concurrency", cfg.Concurrency)
-	err := worker.Run(c.ctx, cfg, h)
+	err = worker.Run(c.ctx, cfg, h)
 	if err == nil {
 		log.Info("stopped")
 	}

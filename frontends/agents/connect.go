@@ -11,6 +11,7 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/trace"
 	"parley/tenants"
 )
 
@@ -115,7 +116,7 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 		seat.Leave()
 		return err
 	}
-	c := &connection{dialect: d, grant: g, space: space, terms: t, seat: seat, meter: seat.Tenant().Meter(&d.terms)}
+	c := &connection{dialect: d, grant: g, space: space, terms: t, parent: trace.Parse(r.Header.Get(trace.Header)), seat: seat, meter: seat.Tenant().Meter(&d.terms)}
 	if err := c.prepare(ctx); err != nil {
 		c.close()
 		return err

@@ -34,9 +34,10 @@ type connection struct {
 	space   *channels.Space
 	present *channels.Presence
 
-	terms terms
-	inbox place
-	subs  []subscription // few, so that looking through them is fastest
+	terms  terms
+	parent string // the traceparent of the handshake, "" when it had none
+	inbox  place
+	subs   []subscription // few, so that looking through them is fastest
 
 	unacked chan struct{} // holds a token for each message on its way; made at the first one
 	settled []byte        // the answers of the round that is being settled; touched by receipts only

@@ -12,6 +12,7 @@ import (
 	"parley/frontends/door"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
+	"parley/internal/trace"
 	"parley/quota"
 	"parley/tenants"
 )
@@ -28,6 +29,7 @@ type Dialect struct {
 	door   *door.Door
 	terms  quota.Dialect
 	tokens Verifier
+	tracer *trace.Tracer // nil when nobody traces
 	log    *slog.Logger
 
 	life     context.Context // ends when the process does; publishes may wait until then
@@ -41,9 +43,9 @@ type Dialect struct {
 type room [16]rawjson.Member
 
 // New returns the dialect over these parts, which stay the caller's. life bounds what connections wait for.
-func New(life context.Context, hub *channels.Hub, in *door.Door, tokens Verifier, log *slog.Logger) *Dialect {
+func New(life context.Context, hub *channels.Hub, in *door.Door, tokens Verifier, tracer *trace.Tracer, log *slog.Logger) *Dialect {
 	return &Dialect{
-		hub: hub, door: in, tokens: tokens, log: log, life: life,
+		hub: hub, door: in, tokens: tokens, tracer: tracer, log: log, life: life,
 		terms: quota.Dialect{Name: "agents", Subscriptions: maxSubscriptions},
 		rooms: sync.Pool{New: func() any { return new(room) }},
 	}

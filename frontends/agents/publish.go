@@ -9,6 +9,7 @@ import (
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/internal/trace"
 	"parley/tenants"
 )
 
@@ -70,8 +71,9 @@ func (c *connection) publish(req request) error {
 	}
 	c.unacked <- struct{}{} // a receipt makes room: none takes longer than its publisher's timeout
 	c.dialect.unacked.Add(1)
-	r := &receipt{connection: c, id: m.ID, time: m.Time}
+	r := &receipt{connection: c, id: m.ID, time: m.Time, span: c.traced(req, &m)}
 	if err := c.space.Publish(c.dialect.life, m, r); err != nil {
+		r.span.End(string(fault.CodeOf(err)))
 		r.done()
 		return err
 	}
@@ -83,10 +85,12 @@ type receipt struct {
 	*connection
 	id   string
 	time time.Time
+	span *trace.Span // nil when nobody traces the message
 }
 
 // Settle writes down what became of the message, for Flush to send.
 func (r *receipt) Settle(o acks.Outcome) {
+	r.span.End(string(fault.CodeOf(o.Err)))
 	if r.settled == nil {
 		r.settled = make([]byte, 0, answerBytes*min(len(r.unacked), answersAtOnce))
 	}

@@ -12,6 +12,7 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/trace"
 	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
@@ -63,11 +64,13 @@ type Desk struct {
 	log      *slog.Logger
 	draining atomic.Bool
 	cutOff   *cutOff
+	traced   bool // frames may name the trace that they belong to
 }
 
-// New returns a Desk over these parts, which stay the caller's. life bounds what connections wait for.
-func New(life context.Context, in *door.Door, hub *sessions.Hub, tokens Verifier, log *slog.Logger) *Desk {
-	return &Desk{door: in, hub: hub, tokens: tokens, life: life, log: log, cutOff: newCutOff()}
+// New returns a Desk over these parts, which stay the caller's. life bounds what connections wait for; traced says that
+// frames are looked through for the traces that they belong to.
+func New(life context.Context, in *door.Door, hub *sessions.Hub, tokens Verifier, traced bool, log *slog.Logger) *Desk {
+	return &Desk{door: in, hub: hub, tokens: tokens, life: life, log: log, cutOff: newCutOff(), traced: traced}
 }
 
 // Drain makes the Desk refuse new connections and new frames with fault.Draining.
@@ -94,6 +97,7 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, as *quota.Dialect, 
 	s := &Socket{
 		desk: d, client: client, dialect: as, address: d.door.Address(r), origin: uuid.NewString(), places: map[string]*place{},
 		warned: door.Wants(r.URL.Query(), door.WarnExpiry), meter: d.door.Strangers().Meter(as),
+		handshake: trace.Parse(r.Header.Get(trace.Header)),
 	}
 	if g != nil {
 		if s.seat, err = d.door.Reserve(g.Tenant, as, string(g.Agent), s.address); err != nil {

@@ -1,10 +1,13 @@
 package conversation
 
 import (
+	"cmp"
 	"errors"
 
+	"parley/frontends/frame"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/trace"
 )
 
 // serve runs the connection until its socket ends.
@@ -47,10 +50,26 @@ func (s *Socket) read() {
 		case s.desk.draining.Load():
 			s.refuse(text, errDraining)
 		default:
+			s.follow(text)
 			if err := s.client.Handle(text); err != nil {
 				s.refuse(text, err)
 			}
 		}
+	}
+}
+
+// follow notes the trace that a frame belongs to.
+func (s *Socket) follow(text []byte) {
+	s.parent = s.handshake
+	if !s.desk.traced {
+		return
+	}
+	fields, err := frame.Read(nil, text)
+	if err != nil {
+		return // whoever handles it says so
+	}
+	if named, ok, err := fields.Text(trace.Header); ok && err == nil {
+		s.parent = cmp.Or(trace.Parse(named), s.parent)
 	}
 }
 

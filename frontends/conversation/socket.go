@@ -12,6 +12,7 @@ import (
 	"parley/frontends/rest"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/trace"
 	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
@@ -35,6 +36,9 @@ type Socket struct {
 	principal sessions.Principal
 	key       bool // it came with an API key
 	forRooms  bool // it came with a room token
+
+	handshake string // the traceparent of the handshake, "" when it had none
+	parent    string // that of the frame that is being handled, or else the handshake's
 
 	mu     sync.Mutex
 	places map[string]*place // guarded by mu; by session
@@ -115,7 +119,10 @@ func (s *Socket) Principal() sessions.Principal { return s.principal }
 func (s *Socket) Origin() string { return s.origin }
 
 // Patience returns a context for what one frame may wait for.
-func (s *Socket) Patience() (context.Context, context.CancelFunc) { return s.desk.Patience() }
+func (s *Socket) Patience() (context.Context, context.CancelFunc) {
+	ctx, cancel := s.desk.Patience()
+	return trace.WithParent(ctx, s.parent), cancel
+}
 
 // Send sends one frame. A socket that takes no more ends by itself.
 func (s *Socket) Send(payload []byte) { s.SendFrames(ws.AppendText(nil, payload)) }

@@ -1,6 +1,10 @@
 package ws
 
-import "testing"
+import (
+	"testing"
+
+	"parley/internal/usage"
+)
 
 func TestMessagesInCountsNoControlFrames(t *testing.T) {
 	var b []byte
@@ -23,6 +27,7 @@ func BenchmarkMessagesIn(b *testing.B) {
 	for range batch {
 		frames = AppendText(frames, make([]byte, 256))
 	}
+	before, _ := usage.Own()
 	n := uint64(0)
 	for i := 0; i < b.N; i += batch {
 		n += messagesIn(frames)
@@ -30,4 +35,6 @@ func BenchmarkMessagesIn(b *testing.B) {
 	if n < uint64(b.N) {
 		b.Fatal(n)
 	}
+	after, _ := usage.Own()
+	b.ReportMetric(float64((after.User+after.System-before.User-before.System).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"parley/internal/usage"
 )
 
 func TestHistogramCountsByUpperBounds(t *testing.T) {
@@ -70,6 +72,7 @@ func BenchmarkMessage(b *testing.B) {
 	var read, readBytes, stored, ofTenant, bytes, delivered Counter
 	latency := Fine()
 	b.ReportAllocs()
+	before, _ := usage.Own()
 	for b.Loop() {
 		read.Inc()
 		readBytes.Add(256)
@@ -79,4 +82,6 @@ func BenchmarkMessage(b *testing.B) {
 		latency.Observe(3 * time.Millisecond)
 		delivered.Add(16)
 	}
+	after, _ := usage.Own()
+	b.ReportMetric(float64((after.User+after.System-before.User-before.System).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }

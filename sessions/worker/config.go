@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Config tunes a worker. Conns is required, everything else has a default.
@@ -22,6 +24,7 @@ type Config struct {
 	Log         *slog.Logger          // Nil means none. Never told what users or models say.
 	Grace       time.Duration         // how long running answers may go on when the worker is to end. Defaults to 10s; negative means not at all.
 	Coalesce    time.Duration         // how long a piece of text waits for more; the first one never does. Defaults to 25ms; negative means not at all.
+	Traces      trace.TracerProvider  // where the spans of answers go. Nil means nowhere.
 	Heartbeat   time.Duration         // after how much silence a session is told that the worker lives. Defaults to 3s.
 	Patience    time.Duration         // how long a session may take to reply before it is told again. Defaults to 2s.
 }
@@ -39,6 +42,9 @@ func (c Config) withDefaults() Config {
 	c.Patience = cmp.Or(c.Patience, 2*time.Second)
 	if c.Continue == nil {
 		c.Continue = func(*Request) bool { return false }
+	}
+	if c.Traces == nil {
+		c.Traces = noop.NewTracerProvider()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

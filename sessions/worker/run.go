@@ -129,6 +129,8 @@ func (w *worker) answer(answers context.Context, l *link, m jetstream.Msg) {
 	defer stopSending()
 	ctx, cancel := context.WithCancelCause(sending)
 	defer cancel(errOver)
+	ctx, span := w.trace(ctx, m, r)
+	defer func() { endSpan(ctx, span, err) }()
 	a := &Answer{Request: r, box: newOutbox(r, w.cfg.Coalesce), ask: l.ask}
 	c := newCourier(l, a.box, r, w.cfg)
 	_, _ = a.box.put(w.accept(r)) // there is room

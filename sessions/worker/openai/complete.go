@@ -9,6 +9,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"go.opentelemetry.io/otel/attribute"
 
 	"parley/sessions/worker"
 )
@@ -32,14 +33,15 @@ type reply struct {
 }
 
 // complete has the model answer, and streams its text into the session.
-func (m *Model) complete(ctx context.Context, a *worker.Answer, params openai.ChatCompletionNewParams) (reply, error) {
+func (m *Model) complete(ctx context.Context, a *worker.Answer, params openai.ChatCompletionNewParams) (r reply, err error) {
+	ctx, span := m.trace(ctx, a.Request)
+	defer func() { endSpan(span, err) }()
 	ctx, guard := watch(ctx, m.cfg.Stall)
 	defer guard.end()
 	stream := m.completions.NewStreaming(ctx, params, option.WithMiddleware(guard.attend))
 	defer func() { _ = stream.Close() }() // what it has to say, Err has said
 	var all openai.ChatCompletionAccumulator
 	var spent openai.CompletionUsage
-	var r reply
 	for stream.Next() {
 		chunk := stream.Current()
 		if chunk.Usage.TotalTokens > 0 { // some servers count with each chunk: the last one counts
@@ -61,6 +63,7 @@ func (m *Model) complete(ctx context.Context, a *worker.Answer, params openai.Ch
 	}
 	if spent.TotalTokens > 0 {
 		a.Usage(int(spent.PromptTokens), int(spent.CompletionTokens))
+		span.SetAttributes(attribute.Int64("gen_ai.usage.input_tokens", spent.PromptTokens), attribute.Int64("gen_ai.usage.output_tokens", spent.CompletionTokens))
 	}
 	if err := stream.Err(); err != nil {
 		return r, guard.blame(ctx, err)
@@ -68,6 +71,7 @@ func (m *Model) complete(ctx context.Context, a *worker.Answer, params openai.Ch
 	if len(all.Choices) == 0 {
 		return r, errCut
 	}
+	span.SetAttributes(attribute.StringSlice("gen_ai.response.finish_reasons", []string{all.Choices[0].FinishReason}))
 	return r, r.take(all.Choices[0])
 }
 
