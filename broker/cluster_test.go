@@ -166,6 +166,7 @@ func TestNodesShareAccountsAndStreams(t *testing.T) {
 				t.Errorf("node %d: %+v, %v", i, info.CachedInfo().Config, err)
 			}
 		}
+		nodesHearEachOther(t, c)
 	})
 }
 
