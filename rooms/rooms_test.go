@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -141,6 +142,41 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestStorm cuts all connections at once and has all come back at the same time; then nobody comes back.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	const inRooms, each = 20, 10
+	n := start(t, Config{Grace: 8 * time.Second})
+	var all [inRooms * each]*guest
+	everybody := func(f func(i int)) {
+		var running sync.WaitGroup
+		for i := range all {
+			running.Go(func() { f(i) })
+		}
+		running.Wait()
+	}
+	everybody(func(i int) { all[i] = n.join(fmt.Sprint("r", i%inRooms), fmt.Sprint("p", i)) })
+	everybody(func(i int) { all[i].seat.Drop() })
+	everybody(func(i int) { all[i] = all[i].back(n, nil) })
+	infos, total, err := n.hub.List(t.Context(), n.principal(), 0, 0)
+	if err != nil || total != inRooms {
+		t.Fatalf("%d rooms, %v", total, err)
+	}
+	for _, info := range infos {
+		if len(info.Participants) != each {
+			t.Errorf("%s has %d participants", info.ID, len(info.Participants))
+		}
+	}
+	everybody(func(i int) { all[i].signal(all[(i+inRooms)%len(all)], fmt.Sprint(i)) })
+	everybody(func(i int) { all[i].awaitSignals(1) })
+	everybody(func(i int) { all[i].seat.Drop() })
+	for deadline := time.Now().Add(patience); total > 0; <-time.After(50 * time.Millisecond) {
+		if _, total, err = n.hub.List(t.Context(), n.principal(), 0, 0); err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d rooms are left, %v", total, err)
+		}
+	}
+}
+
 // TestTimeout loses a connection for good.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
@@ -180,7 +216,7 @@ func TestPatience(t *testing.T) {
 // has left.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	const grace = 2 * time.Second
+	const grace = 8 * time.Second
 	dir := t.TempDir()
 	n := startNode(t, broker.Config{DataDir: dir}, Config{Grace: grace})
 	n.account = n.newAccount("acme")
