@@ -347,6 +347,28 @@ func TestOtherNodesSeeChanges(t *testing.T) {
 	}
 	next("acme", Active)
 	wantCode(t, "an API key there", there.Recheck(byKey), fault.AuthFailed)
+	leaked, err := there.Verify(ctx, mustIssue(t, here, TokenSpec{Tenant: "acme", Agent: "bot"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := mustGet(t, there, "acme").Revision
+	mustRevoke(t, here, RevocationSpec{JTI: leaked.JTI})
+	next("acme", Active)
+	wantCode(t, "a revoked token there", there.Recheck(leaked), fault.AuthFailed)
+	if _, err := here.Kick(ctx, "acme", "bot", false); err != nil {
+		t.Fatal(err)
+	}
+	next("acme", Active)
+	if acme := mustGet(t, there, "acme"); !acme.Kicked("bot", opened) || acme.Kicked("bot", acme.Revision) {
+		t.Errorf("kicked there: %+v", acme.Kicks)
+	}
+	mustCreds(t, here, "backend")
+	next("acme", Active)
+	if _, err := there.RevokeCreds(ctx, "acme", CredsSelector{Name: "backend"}); err != nil {
+		t.Fatal(err)
+	}
+	next("acme", Updating)
+	next("acme", Active)
 	if _, err := here.Suspend(ctx, "acme"); err != nil {
 		t.Fatal(err)
 	}
