@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -48,10 +49,14 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		answers.WriteString(r.Stderr)
 	}
 	rig.Serve(t, server.NATSURL(), creds)
-	for _, args := range [][]string{{"key", "list", "--tenant", "acme"}, {"key", "list", "--tenant", "acme", "--json"}, {"apikey", "list", "--tenant", "acme", "--json"}, {"tenant", "show", "acme", "--json"}, {"tenant", "list", "--json"}} {
+	for _, args := range [][]string{{"key", "list", "--tenant", "acme"}, {"key", "list", "--tenant", "acme", "--json"}, {"apikey", "list", "--tenant", "acme", "--json"}, {"tenant", "show", "acme", "--json"}, {"tenant", "list", "--json"}, {"creds", "list", "--tenant", "acme", "--json"}, {"token", "revoked", "list", "--tenant", "acme"}, {"audit", "list", "--json"}} {
 		answers.WriteString(server.MustCLI(args...))
 	}
 	answers.Write(rig.Do(t, "GET", server.AdminURL()+"/metrics", "", "").Body)
+	answers.Write(rig.Do(t, "GET", server.AdminURL()+"/metrics/tenants", "", "").Body)
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", server.PID())); err == nil { // what other users of the machine see
+		answers.Write(b)
+	}
 	adminKey := server.AdminKey()
 	if code := server.Stop(); code != 0 {
 		t.Errorf("exit status %d", code)
@@ -70,11 +75,15 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		}
 	}
 	checkModes(t, server.Data)
-	checkAbsent(t, server.Data, apiKey[strings.LastIndexByte(apiKey, '_')+1:])
+	for name, secret := range map[string]string{
+		"an API key": apiKey[strings.LastIndexByte(apiKey, '_')+1:], "a service's seed": seedOf(t, creds), "a token": signature(good),
+	} {
+		checkAbsent(t, server.Data, name, secret)
+	}
 }
 
 // checkAbsent expects that no file holds a secret that the broker has no need to keep.
-func checkAbsent(t *testing.T, data, secret string) {
+func checkAbsent(t *testing.T, data, name, secret string) {
 	t.Helper()
 	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -82,7 +91,7 @@ func checkAbsent(t *testing.T, data, secret string) {
 		}
 		b, err := os.ReadFile(path)
 		if bytes.Contains(b, []byte(secret)) {
-			t.Errorf("%s holds an API key", path)
+			t.Errorf("%s holds %s", path, name)
 		}
 		return err
 	})
