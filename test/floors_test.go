@@ -20,9 +20,11 @@ var floors = map[string]int{
 	"broker":  0,
 }
 
-// steps orders what the dialects have in common below frontends, and the workers' SDK under the workers.
+// steps orders what the dialects have in common below frontends, the workers' SDK under the workers, and the tests' rig under
+// other parts of tests.
 var steps = map[string]int{
 	"sessions/worker": 0,
+	"test/rig":        0,
 	"frontends/ws":    0, "frontends/frame": 0,
 	"frontends/door": 1, "frontends/rest": 1,
 	"frontends/conversation": 2, "frontends/conversation/conversationtest": 3,
