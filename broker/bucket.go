@@ -61,7 +61,7 @@ func (c *Conn) HasBucket(ctx context.Context, name string) (bool, error) {
 func BucketStream(bucket string) string { return "KV_" + bucket }
 
 // bucketName is what NATS calls a bucket. A service says itself where it wants to be answered, and NATS asks nobody whether
-// it may write there: so nobody but the broker knows where the records are (docs/adr/0012).
+// it may write there: so nobody but the broker knows where the records are (docs/adr/0015).
 func (c *Conn) bucketName(name string) string { return name + "-" + c.mark }
 
 // bucketMark makes a mark for the names of an account's buckets out of its secret.
