@@ -111,10 +111,10 @@ func checkICE(url string) (relays bool, err error) {
 	if !relays && m[3] != "" {
 		return false, wrong("only TURN servers have a transport")
 	}
-	host, port := m[2], ""
-	if bare := strings.TrimPrefix(host, "["); strings.Contains(bare, ":") && !strings.HasSuffix(host, "]") {
-		if host, port, err = net.SplitHostPort(m[2]); err != nil || host == "" {
-			return false, wrong("%q is no host and port", m[2])
+	if address := m[2]; strings.Contains(address, ":") && !strings.HasSuffix(address, "]") { // neither a name nor [IPv6] alone
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || host == "" {
+			return false, wrong("%q is no host and port", address)
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return false, wrong("%q is no port", port)
