@@ -70,10 +70,13 @@ func (m *Meter) pace(now, limit int64) (flood bool, err error) {
 	return m.count > floodFactor*limit, m.tenant.tooFast(&m.tenant.perSecond, "A connection may send %d messages a second.", limit)
 }
 
-// Request judges an HTTP request with a body of n bytes, which is one of the tenant's messages. The error is
+// Request judges an HTTP request with a body of n bytes, which is one of the tenant's messages. One that does not say how
+// long it is, with -1, counts like the longest that is taken, as does one that claims to be longer. The error is
 // fault.RateLimited.
 func (t *Tenant) Request(n int64) error {
-	n = max(n, 0)
+	if most := int64(t.MessageBytes()); n < 0 || n > most {
+		n = most
+	}
 	if all, bytes := t.tenantPerSecond.or(0), t.bytesPerSecond.or(0); all > 0 || bytes > 0 {
 		return t.pace(t.book.clock(), n, all, bytes)
 	}

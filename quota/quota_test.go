@@ -3,6 +3,7 @@ package quota
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -241,6 +242,22 @@ func TestRate(t *testing.T) {
 		t.Errorf("a message of more than a second's worth can never pass: %v", err)
 	}
 	wantCode(t, "after it", tenant.pace(int64(2*time.Hour+time.Minute), 1, 0, 5000), fault.RateLimited)
+}
+
+// TestRequestsSayHowLongTheyAre has requests lie about their length, which must not shut the tenant out.
+func TestRequestsSayHowLongTheyAre(t *testing.T) {
+	for _, length := range []int64{-1, 64<<10 + 1, 1 << 40, math.MaxInt64} {
+		b, r := newBook(t)
+		r.set("acme", tenants.Limits{tenants.BytesPerSecond: 64 << 10})
+		tenant := b.Tenant("acme")
+		if err := tenant.Request(length); err != nil {
+			t.Errorf("%d: %v", length, err)
+		}
+		if owed := time.Duration(tenant.bytes.due.Load() - b.clock()); owed < 0 || owed > time.Second {
+			t.Errorf("%d bytes are owed for %s", length, owed)
+		}
+		wantCode(t, "the next one", tenant.Request(1<<10), fault.RateLimited)
+	}
 }
 
 func TestTokens(t *testing.T) {
