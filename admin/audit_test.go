@@ -71,8 +71,12 @@ func TestActsAreRecorded(t *testing.T) {
 		tenant    tenants.ID
 		code      fault.Code
 	}{
-		{"createTenant", "acme", ""}, {"addKey", "acme", ""}, {"issueToken", "acme", ""}, {"listMessages", "acme", ""},
-		{"revokeKey", "acme", fault.NotFound}, {"removeNode", "", code},
+		{"createTenant", "acme", ""},
+		{"addKey", "acme", ""},
+		{"issueToken", "acme", ""},
+		{"listMessages", "acme", ""},
+		{"revokeKey", "acme", fault.NotFound},
+		{"removeNode", "", code},
 	}
 	if len(page.Entries) != 2*len(want) || page.More {
 		t.Fatalf("%d entries, more %t: %+v", len(page.Entries), page.More, page.Entries)

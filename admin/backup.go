@@ -31,17 +31,17 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.log.Warn("A backup was not finished.", "error", err)
-	return cutOff{err}
+	return cutOffError{err}
 }
 
 // tarType is the media type of archives.
 const tarType = "application/x-tar"
 
-// cutOff is why an answer ends that has begun already.
-type cutOff struct{ error }
+// cutOffError is why an answer ends that has begun already.
+type cutOffError struct{ error }
 
 // Unwrap returns the reason.
-func (c cutOff) Unwrap() error { return c.error }
+func (c cutOffError) Unwrap() error { return c.error }
 
 // queriedTenant is the tenant that a request is about when it is about one.
 func queriedTenant(_ http.ResponseWriter, r *http.Request) (string, error) {

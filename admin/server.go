@@ -157,7 +157,7 @@ func (s *Server) guard(rt route) http.Handler {
 		} else {
 			err = rt.handle(w, r)
 		}
-		if _, begun := errors.AsType[cutOff](err); begun {
+		if _, begun := errors.AsType[cutOffError](err); begun {
 			panic(http.ErrAbortHandler) // the only way to tell the client that the answer is not whole
 		}
 		if err != nil {

@@ -28,7 +28,7 @@ func (s *Server) listTenants(w http.ResponseWriter, r *http.Request) error {
 	if found {
 		first++
 	}
-	end := min(first+int(limit), len(all)) //nolint:gosec // G115: at most MaxTenants
+	end := min(first+int(limit), len(all))
 	page := Tenants{Tenants: all[first:end], Last: after, More: end < len(all)}
 	if end > first {
 		page.Last = all[end-1].ID

@@ -106,13 +106,6 @@ type Counts struct {
 	Places   int    `json:"places"`
 }
 
-func (c *Counts) add(other Counts) {
-	c.Streams += other.Streams
-	c.Messages += other.Messages
-	c.Bytes += other.Bytes
-	c.Places += other.Places
-}
-
 func (c *Counts) message(m broker.RawMessage) {
 	c.Messages++
 	c.Bytes += uint64(len(m.Header) + len(m.Data))

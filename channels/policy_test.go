@@ -111,8 +111,12 @@ func TestWhoMayPublishChangesAtOnce(t *testing.T) {
 		sender  broker.Token
 		want    fault.Code
 	}{
-		{"news", "editor", ""}, {"news", "ann", fault.PermissionDenied}, {"news", "", ""},
-		{"notices", "editor", fault.PermissionDenied}, {"notices", "", ""}, {"other", "ann", ""},
+		{"news", "editor", ""},
+		{"news", "ann", fault.PermissionDenied},
+		{"news", "", ""},
+		{"notices", "editor", fault.PermissionDenied},
+		{"notices", "", ""},
+		{"other", "ann", ""},
 	} {
 		if got := try(c.channel, c.sender); got != c.want {
 			t.Errorf("%s by %q: %q, want %q", c.channel, c.sender, got, c.want)

@@ -73,6 +73,7 @@ func (t *Tenant) tooMany(l tenants.Limit, limit int64) error {
 		whose = "The agent has"
 	case tenants.ConnectionsPerIP:
 		whose = "Your address has"
+	default:
 	}
 	return t.Exceeded(l, "%s %d connections open, which is the limit", whose, limit).
 		WithFix("Close connections that are not needed, then connect again.")

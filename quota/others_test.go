@@ -91,7 +91,7 @@ func await(t *testing.T, b *Book, n int) {
 // TestNodesCountTogether fills a limit on two nodes, has a third one come late, and lets one die.
 func TestNodesCountTogether(t *testing.T) {
 	net, r := &bus{hears: map[broker.Token]func(broker.Token, []byte){}}, &registry{}
-	r.set("acme", tenants.Limits{tenants.Connections: 5, tenants.Runs: 1})
+	r.set(tenants.Limits{tenants.Connections: 5, tenants.Runs: 1})
 	a, _ := net.start(t, "a", r)
 	b, stopB := net.start(t, "b", r)
 	d := &Dialect{Name: "agents"}
@@ -121,7 +121,7 @@ func TestNodesCountTogether(t *testing.T) {
 	await(t, c, 5) // who comes late is told everything
 	wantCode(t, "one on a node that came late", c.Tenant("acme").Enter(Entry{Dialect: d}), fault.LimitExceeded)
 
-	r.set("acme", tenants.Limits{tenants.Connections: 3})
+	r.set(tenants.Limits{tenants.Connections: 3})
 	for name, book := range map[string]*Book{"a": a, "b": b} {
 		tally, kept := book.Tenant("acme").Tally(), 0
 		for range book.Tenant("acme").usage().Connections {

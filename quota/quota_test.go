@@ -36,7 +36,9 @@ func (r *registry) Changes(f func(tenants.Tenant)) func() {
 	return func() {}
 }
 
-func (r *registry) set(id tenants.ID, l tenants.Limits) {
+// set changes the limits of the tenant acme.
+func (r *registry) set(l tenants.Limits) {
+	const id = tenants.ID("acme")
 	r.mu.Lock()
 	if r.limits == nil {
 		r.limits = map[tenants.ID]tenants.Limits{}
@@ -117,7 +119,7 @@ func TestLimitsOfConnections(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, r := newBook(t)
-			r.set("acme", c.limits)
+			r.set(c.limits)
 			tenant := b.Tenant("acme")
 			for _, e := range c.before {
 				if err := tenant.Enter(e); err != nil {
@@ -168,7 +170,7 @@ func TestTally(t *testing.T) {
 		{tenants.Limits{tenants.Connections: 3, tenants.ConnectionsPerAgent: 1}, "ab-c-"},
 		{tenants.Limits{tenants.Connections: 5}, "abaca"},
 	} {
-		r.set("acme", c.limits)
+		r.set(c.limits)
 		if got := kept(); got != c.want {
 			t.Errorf("%v keeps %s, want %s", c.limits, got, c.want)
 		}
@@ -176,7 +178,7 @@ func TestTally(t *testing.T) {
 	if len(told) != 4 {
 		t.Errorf("told %d times", len(told))
 	}
-	r.set("acme", tenants.Limits{tenants.Connections: 5, tenants.Runs: 1})
+	r.set(tenants.Limits{tenants.Connections: 5, tenants.Runs: 1})
 	if len(told) != 4 {
 		t.Error("told of a change that no connection cares for")
 	}
@@ -248,7 +250,7 @@ func TestRate(t *testing.T) {
 func TestRequestsSayHowLongTheyAre(t *testing.T) {
 	for _, length := range []int64{-1, 64<<10 + 1, 1 << 40, math.MaxInt64} {
 		b, r := newBook(t)
-		r.set("acme", tenants.Limits{tenants.BytesPerSecond: 64 << 10})
+		r.set(tenants.Limits{tenants.BytesPerSecond: 64 << 10})
 		tenant := b.Tenant("acme")
 		if err := tenant.Request(length); err != nil {
 			t.Errorf("%d: %v", length, err)
@@ -266,7 +268,7 @@ func TestTokens(t *testing.T) {
 	if p := tenant.Tokens(1 << 20); p != 0 {
 		t.Errorf("without a limit an answer pauses for %d", p)
 	}
-	r.set("acme", tenants.Limits{tenants.TokensPerSecond: 100})
+	r.set(tenants.Limits{tenants.TokensPerSecond: 100})
 	if p := tenant.Tokens(100); p != 0 {
 		t.Errorf("a second's worth pauses for %d", p)
 	}
@@ -277,13 +279,13 @@ func TestTokens(t *testing.T) {
 
 func TestLimitsAreLive(t *testing.T) {
 	b, r := newBook(t)
-	r.set("acme", tenants.Limits{tenants.MessageBytes: 100, tenants.Subscriptions: 3})
+	r.set(tenants.Limits{tenants.MessageBytes: 100, tenants.Subscriptions: 3})
 	tenant := b.Tenant("acme")
 	m := tenant.Meter(&Dialect{Subscriptions: 10})
 	if tenant.MessageBytes() != 100 || m.MaySubscribe(2, "%d") != nil || m.MaySubscribe(3, "%d") == nil {
 		t.Error("limits that were set before are not in force")
 	}
-	r.set("acme", tenants.Limits{tenants.MessageBytes: 0, tenants.MessagesPerSecond: 1, tenants.Runs: 1})
+	r.set(tenants.Limits{tenants.MessageBytes: 0, tenants.MessagesPerSecond: 1, tenants.Runs: 1})
 	if tenant.MessageBytes() != tenants.MaxMessageBytes || m.MaySubscribe(9, "%d") != nil || m.MaySubscribe(10, "%d") == nil {
 		t.Error("limits that were changed are not in force")
 	}
@@ -304,7 +306,7 @@ func TestLimitsAreLive(t *testing.T) {
 	if err := tenant.Begin(Run, tenants.Runs, 0, "answers under way"); err != nil {
 		t.Error(err)
 	}
-	r.set("acme", nil)
+	r.set(nil)
 	if tenant.MessageBytes() != 64<<10 || tenant.Begin(Run, tenants.Runs, 0, "") != nil {
 		t.Error("defaults are not back")
 	}
@@ -313,7 +315,7 @@ func TestLimitsAreLive(t *testing.T) {
 // TestMeterAllocatesNothing is what every message costs.
 func TestMeterAllocatesNothing(t *testing.T) {
 	b, r := newBook(t)
-	r.set("acme", tenants.Limits{tenants.MessagesPerSecond: 1 << 30, tenants.TenantMessagesPerSecond: 1 << 30, tenants.BytesPerSecond: 1 << 31})
+	r.set(tenants.Limits{tenants.MessagesPerSecond: 1 << 30, tenants.TenantMessagesPerSecond: 1 << 30, tenants.BytesPerSecond: 1 << 31})
 	m := b.Tenant("acme").Meter(&Dialect{})
 	if n := testing.AllocsPerRun(1000, func() {
 		if _, err := m.Take(100); err != nil {
@@ -333,7 +335,7 @@ func BenchmarkMeter(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			book, r := newBook(b)
-			r.set("acme", limits)
+			r.set(limits)
 			tenant := book.Tenant("acme")
 			b.ReportAllocs()
 			m := tenant.Meter(&Dialect{})

@@ -54,8 +54,8 @@ func (r *room) apply(rec *record, rev uint64) {
 	r.void = 0
 	r.count(before, rec)
 	r.part(before, rec, &after)
-	r.transfer(before, rec, &after)
-	r.enter(before, rec, &after)
+	r.transfer(before, rec)
+	r.enter(before, rec)
 	for _, s := range r.seats {
 		after.tell = append(after.tell, s)
 		if s.waiting {
@@ -146,7 +146,7 @@ func (r *room) part(before, after *record, then *aftermath) {
 }
 
 // transfer follows participants from node to node. mu is held.
-func (r *room) transfer(before, after *record, then *aftermath) {
+func (r *room) transfer(before, after *record) {
 	for i := range after.members() {
 		m := &after.Members[i]
 		old := before.member(m.ID)
@@ -167,7 +167,7 @@ func (r *room) transfer(before, after *record, then *aftermath) {
 }
 
 // enter tells that some have come. mu is held.
-func (r *room) enter(before, after *record, then *aftermath) {
+func (r *room) enter(before, after *record) {
 	for i := range after.members() {
 		m := &after.Members[i]
 		if before.member(m.ID) != nil {

@@ -292,13 +292,6 @@ func (s *space) done(r *room) {
 	}
 }
 
-// known returns the room with an id if there is one, else nil.
-func (s *space) known(id broker.Token) *room {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rooms[id]
-}
-
 func (s *space) ending() bool { return s.life.Err() != nil }
 
 // all returns the rooms that are known here, in no order.

@@ -124,11 +124,11 @@ func TestRevokedCredsAreCutOff(t *testing.T) {
 	if _, err := r.Suspend(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	key := mustGet(t, r, "acme").Creds[1].UserKey
+	key := mustAcme(t, r).Creds[1].UserKey
 	if _, err := r.RevokeCreds(t.Context(), "acme", CredsSelector{UserKey: key}); err != nil {
 		t.Fatal(err)
 	}
-	if acme := mustGet(t, r, "acme"); acme.State != Suspended {
+	if acme := mustAcme(t, r); acme.State != Suspended {
 		t.Errorf("the tenant is %s", acme.State)
 	}
 	if _, err := r.Resume(t.Context(), "acme"); err != nil {
@@ -141,9 +141,9 @@ func TestRevokedCredsAreCutOff(t *testing.T) {
 	mustConnect(t, e, fresh)
 }
 
-func mustGet(t *testing.T, r *Registry, id ID) Tenant {
+func mustAcme(t *testing.T, r *Registry) Tenant {
 	t.Helper()
-	tenant, err := r.Get(id)
+	tenant, err := r.Get("acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestInterruptedRevocationOfCredsIsFinished(t *testing.T) {
 	})
 	e := mustEngine(t, dir, "127.0.0.1:0")
 	r := mustRegistry(t, e)
-	if acme := mustGet(t, r, "acme"); acme.State != Active {
+	if acme := mustAcme(t, r); acme.State != Active {
 		t.Errorf("the tenant is %s", acme.State)
 	}
 	if nc, err := connect(e, text); err == nil {

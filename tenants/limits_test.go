@@ -19,10 +19,21 @@ func TestParseLimits(t *testing.T) {
 		text string
 		want *int64
 	}{
-		{"connections=50", value(50)}, {"connections=0", value(0)}, {"connections=none", value(0)}, {"connections=default", nil},
-		{"message_bytes=64KiB", value(64 << 10)}, {"message_bytes=262144", value(256 << 10)}, {"message_bytes=100B", value(100)},
-		{"storage_bytes=2GiB", value(2 << 30)}, {"storage_bytes=1TiB", value(1 << 40)}, {"storage_bytes=3MiB", value(3 << 20)},
-		{"history_age=7d", value(7 * 24 * 3600)}, {"history_age=12h", value(12 * 3600)}, {"history_age=30m", value(1800)}, {"history_age=90s", value(90)}, {"history_age=5", value(5)},
+		{"connections=50", value(50)},
+		{"connections=0", value(0)},
+		{"connections=none", value(0)},
+		{"connections=default", nil},
+		{"message_bytes=64KiB", value(64 << 10)},
+		{"message_bytes=262144", value(256 << 10)},
+		{"message_bytes=100B", value(100)},
+		{"storage_bytes=2GiB", value(2 << 30)},
+		{"storage_bytes=1TiB", value(1 << 40)},
+		{"storage_bytes=3MiB", value(3 << 20)},
+		{"history_age=7d", value(7 * 24 * 3600)},
+		{"history_age=12h", value(12 * 3600)},
+		{"history_age=30m", value(1800)},
+		{"history_age=90s", value(90)},
+		{"history_age=5", value(5)},
 	} {
 		c, err := ParseLimits([]string{good.text})
 		if err != nil || len(c) != 1 {
@@ -36,10 +47,27 @@ func TestParseLimits(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]string{
-		{"connections"}, {"=1"}, {"connection=1"}, {"Connections=1"}, {"connections=-1"}, {"connections=1.5"}, {"connections=1KiB"},
-		{"connections="}, {"connections=9999999999"}, {"connections= 1"}, {"message_bytes=257KiB"}, {"message_bytes=64kb"},
-		{"storage_bytes=9999999TiB"}, {"storage_bytes=2PiB"}, {"history_age=1y"}, {"history_age=1h30m"}, {"history_age=9999999999999999999"},
-		{"connections=1", "connections=2"}, {"connections=1", "nonsense=2"}, {"connections=0x10"}, {"runs=KiB"},
+		{"connections"},
+		{"=1"},
+		{"connection=1"},
+		{"Connections=1"},
+		{"connections=-1"},
+		{"connections=1.5"},
+		{"connections=1KiB"},
+		{"connections="},
+		{"connections=9999999999"},
+		{"connections= 1"},
+		{"message_bytes=257KiB"},
+		{"message_bytes=64kb"},
+		{"storage_bytes=9999999TiB"},
+		{"storage_bytes=2PiB"},
+		{"history_age=1y"},
+		{"history_age=1h30m"},
+		{"history_age=9999999999999999999"},
+		{"connections=1", "connections=2"},
+		{"connections=1", "nonsense=2"},
+		{"connections=0x10"},
+		{"runs=KiB"},
 	} {
 		c, err := ParseLimits(bad)
 		if fault.CodeOf(err) != fault.InvalidFormat {

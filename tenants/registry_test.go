@@ -351,7 +351,7 @@ func TestOtherNodesSeeChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened := mustGet(t, there, "acme").Revision
+	opened := mustAcme(t, there).Revision
 	mustRevoke(t, here, RevocationSpec{JTI: leaked.JTI})
 	next("acme", Active)
 	wantCode(t, "a revoked token there", there.Recheck(leaked), fault.AuthFailed)
@@ -359,7 +359,7 @@ func TestOtherNodesSeeChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	next("acme", Active)
-	if acme := mustGet(t, there, "acme"); !acme.Kicked("bot", opened) || acme.Kicked("bot", acme.Revision) {
+	if acme := mustAcme(t, there); !acme.Kicked("bot", opened) || acme.Kicked("bot", acme.Revision) {
 		t.Errorf("kicked there: %+v", acme.Kicks)
 	}
 	mustCreds(t, here, "backend")

@@ -111,12 +111,12 @@ func (k keyring) badSignatures() (all []badToken) {
 	block, _ := pem.Decode(k.rsPEM)
 	add("HMAC with the public key in DER", good.Signed("HS256", block.Bytes).WithHeader("kid", "rs").String())
 	add("HMAC with the EdDSA public key", good.Signed("HS256", []byte(k.ed.Public().(ed25519.PublicKey))).WithHeader("kid", "ed").String())
-	add("an ES256 signature in ASN.1", asn1Signed(tokens["es"], k.es))
+	add("an ES256 signature in ASN.1", asn1Signed(tokens["es"]))
 	return all
 }
 
 // asn1Signed signs as TLS does, and not as JOSE does.
-func asn1Signed(token rig.Token, key *ecdsa.PrivateKey) string {
+func asn1Signed(token rig.Token) string {
 	text := token.String()
 	signed, last := text[:strings.LastIndexByte(text, '.')+1], text[strings.LastIndexByte(text, '.')+1:]
 	raw, _ := base64.RawURLEncoding.DecodeString(last) // as rig has encoded it
@@ -145,8 +145,15 @@ func (k keyring) badClaims() (all []badToken) {
 		"exp": {true, list{}, map[string]any{}, json.Number("1e400"), json.Number("253402300800"), json.Number("-0.5")},
 		"nbf": {"x", -1, json.Number("1e18"), list{}}, "iat": {true, -1, json.Number("1e18"), list{}},
 		"channels": {true, map[string]any{}, list{nil}, list{list{}}},
-		"permissions": {"channel.>", 1, map[string]any{"publish": nil}, map[string]any{"publish": list{}}, map[string]any{"publish": map[string]any{"allow": 1}},
-			map[string]any{"publish": map[string]any{"allow": list{1}}}, map[string]any{"subscribed": map[string]any{}}, map[string]any{"subscribe": map[string]any{"Deny": list{"channel.a"}}}},
+		"permissions": {
+			"channel.>", 1,
+			map[string]any{"publish": nil},
+			map[string]any{"publish": list{}},
+			map[string]any{"publish": map[string]any{"allow": 1}},
+			map[string]any{"publish": map[string]any{"allow": list{1}}},
+			map[string]any{"subscribed": map[string]any{}},
+			map[string]any{"subscribe": map[string]any{"Deny": list{"channel.a"}}},
+		},
 	}
 	for name, values := range wrongTypes {
 		for _, v := range values {

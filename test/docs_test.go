@@ -112,6 +112,19 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+func TestDecisionsAreNumbered(t *testing.T) {
+	pages, err := filepath.Glob("../docs/adr/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, page := range pages { // in the order of their names
+		number := fmt.Sprintf("%04d", i+1)
+		if !strings.HasPrefix(filepath.Base(page), number+"-") || !strings.HasPrefix(read(t, page), "# "+number+": ") {
+			t.Errorf("%s is not decision %s", page, number)
+		}
+	}
+}
+
 // TestCommandsOfTheSessionsPage runs what docs/sessions.md shows, line by line, on a conversation that is waiting for a human.
 func TestCommandsOfTheSessionsPage(t *testing.T) {
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")

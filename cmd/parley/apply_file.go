@@ -111,7 +111,7 @@ func parseTenants(text []byte) (file tenantsFile, err error) {
 		return file, errors.New(plainYAML(err))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return file, errors.New("There is a second document in it.")
+		return file, errors.New("there is a second document in it")
 	}
 	var doc struct {
 		Tenants []yaml.Node `yaml:"tenants"`
@@ -127,7 +127,7 @@ func parseTenants(text []byte) (file tenantsFile, err error) {
 			return file, fmt.Errorf("line %d: %s", t.line, fault.Message(err))
 		}
 		if other, twice := seen[t.ID]; twice {
-			return file, fmt.Errorf("line %d: The tenant %s is in line %d already.", t.line, t.ID, other)
+			return file, fmt.Errorf("line %d: the tenant %s is in line %d already", t.line, t.ID, other)
 		}
 		seen[t.ID] = t.line
 	}

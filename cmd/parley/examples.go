@@ -54,7 +54,7 @@ func examplesOf(command string) []string {
 		"room show":             "room show --tenant acme standup",
 		"node list":             "node list",
 		"node remove":           "node remove n3",
-		"backup create":         "backup\nbackup --tenant acme --out acme.tar.gz",
+		"backup create":         "backup create\nbackup --tenant acme --out acme.tar.gz",
 		"backup verify":         "backup verify acme.tar.gz",
 		"worker echo":           "worker echo --creds llm.creds",
 		"worker openai":         "worker openai --creds llm.creds --model gpt-5-mini --key-file openai.key\nworker openai --creds llm.creds --base-url http://127.0.0.1:11434/v1 --model llama3",
@@ -70,7 +70,7 @@ func examplesOf(command string) []string {
 		"completion bash":       "completion bash > /etc/bash_completion.d/parley",
 		"completion zsh":        "completion zsh > _parley",
 		"completion fish":       "completion fish > ~/.config/fish/completions/parley.fish",
-		"version":               "version\nversion --json",
+		"version":               "version --json\nversion",
 	}
 	text, ok := lines[command]
 	if !ok {

@@ -59,7 +59,8 @@ func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			for _, one := range scope.GetSpans() {
 				got := span{
 					hex.EncodeToString(one.GetTraceId()), hex.EncodeToString(one.GetSpanId()), hex.EncodeToString(one.GetParentSpanId()),
-					service, one.GetName(), map[string]string{},
+					service, one.GetName(),
+					map[string]string{},
 				}
 				for _, a := range one.GetAttributes() {
 					got.attrs[a.GetKey()] = a.GetValue().GetStringValue()
@@ -152,8 +153,10 @@ func TestOneTraceFromTheSocketToTheModelAndBack(t *testing.T) {
 	}
 	for _, from := range []string{frame, socket} { // the second message names no trace of its own
 		said := from + " > parley:say"
-		for _, want := range []string{said, said + " > parley:store", said + " > parley:answer", said + " > parley:answer > parley:store",
-			said + " > parley:answer > worker:process ai", said + " > parley:answer > worker:process ai > worker:chat test-model"} {
+		for _, want := range []string{
+			said, said + " > parley:store", said + " > parley:answer", said + " > parley:answer > parley:store",
+			said + " > parley:answer > worker:process ai", said + " > parley:answer > worker:process ai > worker:chat test-model",
+		} {
 			if found[want] != 1 {
 				t.Errorf("%d spans %s", found[want], want)
 			}

@@ -2,7 +2,6 @@ package conversation
 
 import (
 	"context"
-	"encoding/json"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"parley/frontends/frame"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/rawjson"
 	"parley/sessions"
 	"parley/tenants"
 )
@@ -153,13 +153,7 @@ func (e *Entrance) Expiring(at time.Time) []byte { return expiryFrame("token_exp
 
 // expiryFrame is about the time until which a token is good.
 func expiryFrame(kind string, expires time.Time) []byte {
-	b, err := json.Marshal(struct {
-		Type      string `json:"type"`
-		Expires   string `json:"expires"`
-		Timestamp string `json:"timestamp"`
-	}{kind, channels.FormatTime(expires), channels.FormatTime(time.Now())})
-	if err != nil {
-		panic(err) // unreachable: strings always marshal
-	}
-	return b
+	b := rawjson.AppendString([]byte(`{"type":`), kind)
+	b = append(channels.AppendTime(append(b, `,"expires":"`...), expires), '"')
+	return append(channels.AppendTime(append(b, `,"timestamp":"`...), time.Now()), `"}`...)
 }

@@ -85,13 +85,13 @@ func (p *identityProvider) answer(mark string) string {
 	return ""
 }
 
-// do has the provider change its keys, and returns the id of the one that signs from then on.
-func (p *identityProvider) do(command string) string {
+// do has the provider change its keys.
+func (p *identityProvider) do(command string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.stdin, command+"\n"); err != nil {
 		p.t.Fatal(err)
 	}
-	return p.answer("done ")
+	p.answer("done ")
 }
 
 // discover returns where the provider says that its keys are.
