@@ -39,7 +39,11 @@ func (s *Space) History(ctx context.Context, to Address, since Since, limit int)
 	if err != nil {
 		return h, err
 	}
-	if gap, ok := since.gap(first, last); ok {
+	gap, ok, err := s.missing(ctx, to, since, first, last)
+	if err != nil {
+		return h, err
+	}
+	if ok {
 		h.Gap = &gap
 		since.Seq = min(gap.To, last)
 	}

@@ -183,4 +183,21 @@ func TestAPurgedChannelIsForgotten(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	wantCounts(t, acme, map[broker.Name]uint64{"leaky": 1, "other": 3})
+
+	// Who comes back is told that something is missing behind what he has, and others are not.
+	hole := Gap{4, last.Seq - 1}
+	back, _ := subscribe(t, acme, to, SubscribeOptions{}, Since{Set: true, Seq: 3})
+	if got := back.await(t, 1); len(got) != 1 || got[0].Seq != last.Seq || !slices.Equal(back.gaps, []Gap{hole}) {
+		t.Errorf("%+v, gaps %v", got, back.gaps)
+	}
+	for _, c := range []struct {
+		of   Address
+		seq  uint64
+		want *Gap
+	}{{to, 3, &hole}, {to, last.Seq, nil}, {other, 4, nil}, {other, 6, nil}} {
+		h, err := acme.History(t.Context(), c.of, Since{Set: true, Seq: c.seq}, 10)
+		if err != nil || (h.Gap == nil) != (c.want == nil) || h.Gap != nil && *h.Gap != *c.want {
+			t.Errorf("%s behind %d: gap %v, %v; want %v", c.of.Channel, c.seq, h.Gap, err, c.want)
+		}
+	}
 }

@@ -49,8 +49,12 @@ func (s *Subscription) tellGap() error {
 	if err != nil {
 		return err
 	}
+	gap, ok, err := s.topic.space.missing(s.ctx, s.topic.addr, s.next, first, last)
+	if err != nil {
+		return err
+	}
 	came := fromStore
-	if gap, ok := s.next.gap(first, last); ok {
+	if ok {
 		came = withGap
 		s.sink.Gap(s.topic.addr, gap)
 		s.next.Seq = min(gap.To, last)

@@ -1,9 +1,11 @@
 package channels
 
 import (
+	"context"
 	"strconv"
 	"time"
 
+	"parley/broker"
 	"parley/internal/fault"
 )
 
@@ -41,4 +43,25 @@ func (s Since) gap(first, last uint64) (Gap, bool) {
 		return Gap{s.Seq + 1, first - 1}, true
 	}
 	return Gap{}, false
+}
+
+// missing returns what of the range behind since can't be read any more of an address whose stream holds first to last. Beside
+// what is dropped at the stream's beginning, policies and purges take messages of single channels out of its middle: where
+// the message is gone up to which a client has got, some behind it may be gone as well.
+func (s *Space) missing(ctx context.Context, of Address, since Since, first, last uint64) (Gap, bool, error) {
+	gap, ok := since.gap(first, last)
+	if ok || !since.Set || !since.Time.IsZero() || since.Seq < first || of.Agent != "" {
+		return gap, ok, nil
+	}
+	if _, err := s.conn.Get(ctx, of.stream(), since.Seq); fault.CodeOf(err) != fault.NotFound {
+		return Gap{}, false, err
+	}
+	next, _, err := s.conn.Read(ctx, broker.ReadRequest{Stream: of.stream(), Subject: of.Subject(), FromSeq: since.Seq + 1, Limit: 1, MaxBytes: 1})
+	if err != nil {
+		return Gap{}, false, err
+	}
+	if len(next) > 0 {
+		last = next[0].Seq - 1
+	}
+	return Gap{since.Seq + 1, last}, last > since.Seq, nil
 }
