@@ -23,6 +23,7 @@ type record struct {
 	APIKeys []apiKeyRecord `json:"api_keys"` // hides Tenant.APIKeys
 	Spare   spare          `json:"spare,omitzero"`
 	Past    int            `json:"past,omitempty"`
+	Aged    bool           `json:"aged,omitzero"`
 }
 
 type apiKeyRecord struct {
@@ -38,7 +39,7 @@ type keyRecord struct {
 
 func encodeRecord(t Tenant) ([]byte, error) {
 	r := record{
-		Format: recordFormat, Tenant: t, Spare: t.spare, Past: t.past,
+		Format: recordFormat, Tenant: t, Spare: t.spare, Past: t.past, Aged: t.aged,
 		Keys: make([]keyRecord, len(t.Keys)), APIKeys: make([]apiKeyRecord, len(t.APIKeys)),
 	}
 	for i, k := range t.Keys {
@@ -91,7 +92,7 @@ func parseRecord(b []byte) (Tenant, error) {
 	if t.Limits == nil { // written before there were limits
 		t.Limits = Limits{}
 	}
-	t.spare, t.past = r.Spare, r.Past
+	t.spare, t.past, t.aged = r.Spare, r.Past, r.Aged
 	t.Keys = make([]Key, len(r.Keys))
 	for i, k := range r.Keys {
 		t.Keys[i] = k.Key

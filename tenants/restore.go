@@ -177,6 +177,7 @@ func (x *Restoration) Finish(ctx context.Context) (Tenant, error) {
 		}
 		next := x.wanted
 		next.Revision, next.State, next.spare = current.Revision, Updating, spare{} // its limits have not counted so far
+		next.aged = true
 		if x.wanted.Suspended() {
 			next.State = Suspending
 		}

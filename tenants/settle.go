@@ -69,7 +69,7 @@ func (r *Registry) step(ctx context.Context, t Tenant) error {
 	if err := r.engine.PutAccount(ctx, t.account()); err != nil {
 		return fmt.Errorf("put the account of tenant %s: %w", t.ID, err)
 	}
-	if t.State == Updating || t.State == Resuming { // nothing else changes what streams there are
+	if t.aged && (t.State == Updating || t.State == Resuming) { // nothing else changes what streams there are
 		if err := r.engine.ApplyHistoryAge(ctx, t.account()); err != nil {
 			return fmt.Errorf("change the streams of tenant %s: %w", t.ID, err)
 		}

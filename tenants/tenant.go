@@ -49,7 +49,8 @@ type Tenant struct {
 	Revision uint64 `json:"revision"` // grows with every change; never the same for two tenants
 
 	spare spare
-	past  int // earlier records that the bucket may hold, at most
+	past  int  // earlier records that the bucket may hold, at most
+	aged  bool // its streams may keep messages for another time than they were made with
 }
 
 // spare is a second account of a tenant: one that a node fills from a backup, or one that was replaced by such a one and

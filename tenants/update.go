@@ -59,6 +59,7 @@ func (r *Registry) Update(ctx context.Context, id ID, c Change) (Tenant, error) 
 		}
 		var changed bool
 		t.Limits, changed = c.Limits.apply(t.Limits)
+		t.aged = t.aged || t.account().HistoryAge != before.account().HistoryAge
 		if t.account().Terms() != before.account().Terms() {
 			t.State = t.State.unsettled()
 		}
