@@ -11,7 +11,11 @@ func (s *Server) listAPIKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.reply(w, http.StatusOK, APIKeys{t.APIKeys})
+	keys, err := s.registry.APIKeys(r.Context(), t.ID)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, APIKeys{keys})
 	return nil
 }
 

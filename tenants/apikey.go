@@ -44,6 +44,7 @@ type APIKey struct {
 	Created  time.Time `json:"created"`
 	NotAfter time.Time `json:"not_after,omitzero"` // Zero means never.
 	Revoked  time.Time `json:"revoked,omitzero"`   // Zero means it is not.
+	LastUsed time.Time `json:"last_used,omitzero"` // only Registry.APIKeys says so. Zero means never, or more than 400 days ago.
 
 	sum [sha256.Size]byte // of its text; zero when it is revoked
 }

@@ -79,6 +79,7 @@ func (r *Registry) VerifyAPIKey(text string) (*Grant, error) {
 	if res.tenant.Suspended() {
 		return nil, suspended(tenant)
 	}
+	r.uses.note(res.tenant.Account, id, r.cfg.Now())
 	return &Grant{Tenant: tenant, Account: res.tenant.Account, APIKey: id, Expires: key.NotAfter, scopes: key.Scopes}, nil
 }
 

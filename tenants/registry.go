@@ -39,6 +39,7 @@ type Registry struct {
 	cfg    Config
 	engine engine
 	bucket jetstream.KeyValue
+	uses   *uses
 	verify *verifier
 	fetch  *fetcher
 	log    *slog.Logger
@@ -79,6 +80,9 @@ func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registr
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the registry of tenants: %w", err)
+	}
+	if r.uses, err = openUses(ctx, e); err != nil {
+		return nil, err
 	}
 	if err := r.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the registry of tenants: %w", err)

@@ -25,9 +25,10 @@ const (
 
 // Run keeps the registry up to date until ctx ends. It returns when all that it started has ended.
 func (r *Registry) Run(ctx context.Context) error {
-	var settling sync.WaitGroup
-	settling.Go(func() { r.settleRegularly(ctx) })
-	defer settling.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() { r.settleRegularly(ctx) })
+	beside.Go(func() { r.writeUses(ctx) })
+	defer beside.Wait()
 	for {
 		err := r.follow(ctx)
 		if ctx.Err() != nil {

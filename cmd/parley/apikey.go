@@ -15,13 +15,13 @@ type apikeyCmd struct {
 
 // printAPIKeys prints API keys as a table.
 func (c *console) printAPIKeys(keys []tenants.APIKey) error {
-	rows := [][]string{{"ID", "NAME", "BEGINS WITH", "SCOPES", "STATE", "CREATED"}}
+	rows := [][]string{{"ID", "NAME", "BEGINS WITH", "SCOPES", "STATE", "CREATED", "LAST USED"}}
 	for _, k := range keys {
 		scopes := make([]string, len(k.Scopes))
 		for i, s := range k.Scopes {
 			scopes[i] = string(s)
 		}
-		rows = append(rows, []string{k.ID, orDash(k.Name), k.Prefix, strings.Join(scopes, ","), apiKeyState(k), when(k.Created)})
+		rows = append(rows, []string{k.ID, orDash(k.Name), k.Prefix, strings.Join(scopes, ","), apiKeyState(k), when(k.Created), when(k.LastUsed)})
 	}
 	return c.table(rows...)
 }
