@@ -285,7 +285,7 @@ func (w *writer) carryOut(c call) {
 
 const (
 	// rereads and rereadEvery are how often, and with what pause, a writer looks for what it may have missed.
-	rereads     = 5
+	rereads     = 15
 	rereadEvery = 200 * time.Millisecond
 )
 

@@ -28,7 +28,7 @@ func (c *client) Open(s *conversation.Socket) error {
 	if err := s.Admit(c.grant, c.principal); err != nil {
 		return err
 	}
-	s.Send(connectionFrame(c.session, time.Now()))
+	s.Greet(connectionFrame(c.session, time.Now()))
 	return s.Follow(c.session, &encoder{})
 }
 

@@ -127,6 +127,10 @@ func (s *Socket) Patience() (context.Context, context.CancelFunc) {
 // Send sends one frame. A socket that takes no more ends by itself.
 func (s *Socket) Send(payload []byte) { s.SendFrames(ws.AppendText(nil, payload)) }
 
+// Greet is Send for a frame that comes before those of the session that is followed next. It goes out when Follow returns:
+// whoever sees it misses nothing of what is said in the session from then on.
+func (s *Socket) Greet(payload []byte) { _ = s.conn.Queue(ws.AppendText(nil, payload)) }
+
 // SendFrames sends what an Encoder wrote, which may be nothing. frames must not be changed any more.
 func (s *Socket) SendFrames(frames []byte) {
 	if len(frames) > 0 {
@@ -156,6 +160,7 @@ func (s *Socket) Follow(session string, enc Encoder) error {
 	ctx, cancel := s.Patience()
 	defer cancel()
 	following, err := s.desk.hub.Follow(ctx, s.principal, session, p)
+	s.conn.Flush()
 	if err != nil {
 		s.forget(p)
 		return err

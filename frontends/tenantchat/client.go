@@ -65,21 +65,21 @@ func (c *client) enter() error {
 // greet sends what comes first on every connection.
 func (c *client) greet(known bool) {
 	now := channels.FormatTime(time.Now())
-	c.send(struct {
+	c.socket.Greet(encode(struct {
 		Event     string     `json:"event_type"`
 		Timestamp string     `json:"timestamp"`
 		User      string     `json:"user_id"`
 		Chat      string     `json:"chat_id"`
 		Tenant    tenants.ID `json:"tenant_id"`
-	}{"connection_established", now, c.claim.user, c.claim.chat, c.grant.Tenant})
+	}{"connection_established", now, c.claim.user, c.claim.chat, c.grant.Tenant}))
 	if known {
 		return
 	}
-	c.send(struct {
+	c.socket.Greet(encode(struct {
 		Event     string `json:"event_type"`
 		Timestamp string `json:"timestamp"`
 		User      string `json:"user_id"`
-	}{"user_created", now, c.claim.user})
+	}{"user_created", now, c.claim.user}))
 }
 
 func (c *client) send(v any) { c.socket.Send(encode(v)) }
