@@ -347,7 +347,7 @@ func (j *job) try(what string, more map[string]any) outputReply {
 func (j *job) send(what string, more map[string]any) {
 	j.t.Helper()
 	if r := j.try(what, more); !r.OK {
-		j.t.Fatalf("%s: %+v", what, r.Error)
+		j.t.Fatalf("%s %d: %+v, the log has %d", what, j.n+1, r.Error, r.N)
 	}
 	if what != "heartbeat" {
 		j.n++
@@ -365,7 +365,7 @@ func (j *job) patiently(what string, more map[string]any) {
 			return
 		}
 		if r.Error.Code != fault.Unavailable && r.Error.Code != fault.OutcomeUnknown || time.Now().After(deadline) {
-			j.t.Fatalf("%s: %+v", what, r.Error)
+			j.t.Fatalf("%s %d: %+v, the log has %d", what, j.n+1, r.Error, r.N)
 		}
 	}
 }

@@ -289,11 +289,12 @@ const (
 	rereadEvery = 200 * time.Millisecond
 )
 
-// reread looks for events that the writer has missed when it began, and reports whether there are any. Who leads a stream
-// since a moment ago may not know yet of all that was confirmed before it; the first event that is appended would find out,
-// but a worker that has been told of more than the writer knows is refused before that.
+// reread looks for events that the writer does not know, and reports whether there are any. Who leads a stream since a moment
+// ago may not know yet of all that was confirmed before it; and on a node that has not heard of this writer yet another one
+// may have begun. The next event that is appended would find out, but a worker that has been told of more than the writer
+// knows is refused before that.
 func (w *writer) reread() bool {
-	if w.settled || !w.space.hub.engine.Clustered() {
+	if !w.space.hub.engine.Clustered() {
 		return false
 	}
 	for range rereads {
@@ -304,6 +305,9 @@ func (w *writer) reread() bool {
 			w.fold = f
 			w.resume()
 			return true
+		}
+		if err == nil && w.settled { // what it has stored shows that the leader knows all
+			return false
 		}
 		w.space.pause(rereadEvery)
 	}
