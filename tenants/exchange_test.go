@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"parley/broker"
 	"parley/internal/fault"
 )
 
 // TestExchange makes an access token of a login token: it allows what the login token says, and no more, for a short time.
 func TestExchange(t *testing.T) {
-	r := mustRegistry(t, mustEngine(t, t.TempDir(), ""))
+	r := mustRegistry(t, mustEngine(t, t.TempDir(), broker.ListenOff))
 	mustCreate(t, r, "acme")
 	login := mustVerify(t, r, TokenSpec{
 		Tenant: "acme", User: "ann", Login: true, TTL: time.Hour, Channels: []string{"news.*"},
@@ -47,7 +48,7 @@ func TestExchange(t *testing.T) {
 
 // TestExchangeNeverOutlivesTheLogin asks for more time than the login token has left.
 func TestExchangeNeverOutlivesTheLogin(t *testing.T) {
-	r := mustRegistry(t, mustEngine(t, t.TempDir(), ""))
+	r := mustRegistry(t, mustEngine(t, t.TempDir(), broker.ListenOff))
 	mustCreate(t, r, "acme")
 	login := mustVerify(t, r, TokenSpec{Tenant: "acme", User: "ann", Login: true, TTL: time.Minute})
 	token, life, err := r.Exchange(t.Context(), login, time.Hour)
@@ -61,7 +62,7 @@ func TestExchangeNeverOutlivesTheLogin(t *testing.T) {
 
 // TestExchangeNeedsAKeyToSignWith has a tenant of which the broker holds public keys only.
 func TestExchangeNeedsAKeyToSignWith(t *testing.T) {
-	r := mustRegistry(t, mustEngine(t, t.TempDir(), ""))
+	r := mustRegistry(t, mustEngine(t, t.TempDir(), broker.ListenOff))
 	tenant := mustCreate(t, r, "acme")
 	login := mustVerify(t, r, TokenSpec{Tenant: "acme", User: "ann", Login: true})
 	if _, err := r.RevokeKey(t.Context(), "acme", tenant.Keys[0].Kid); err != nil {

@@ -4,12 +4,13 @@ import (
 	"testing"
 	"time"
 
+	"parley/broker"
 	"parley/internal/fault"
 )
 
 // TestRoomsOfTokens lets tokens into the rooms that they name, and nowhere else.
 func TestRoomsOfTokens(t *testing.T) {
-	r := mustRegistry(t, mustEngine(t, t.TempDir(), ""))
+	r := mustRegistry(t, mustEngine(t, t.TempDir(), broker.ListenOff))
 	mustCreate(t, r, "acme")
 	for name, tt := range map[string]struct {
 		spec     TokenSpec
@@ -43,7 +44,7 @@ func TestRoomsOfTokens(t *testing.T) {
 
 // TestRoomsSurviveTheExchange keeps a login token's rooms in the access token.
 func TestRoomsSurviveTheExchange(t *testing.T) {
-	r := mustRegistry(t, mustEngine(t, t.TempDir(), ""))
+	r := mustRegistry(t, mustEngine(t, t.TempDir(), broker.ListenOff))
 	mustCreate(t, r, "acme")
 	login := mustVerify(t, r, TokenSpec{Tenant: "acme", User: "ann", Login: true, Rooms: []string{"r1"}})
 	access, _, err := r.Exchange(t.Context(), login, time.Minute)
