@@ -23,6 +23,7 @@ type Config struct {
 	Resend      bool          // send again what the stream leaves unanswered: in a cluster its leader may be lost.
 
 	Meter *tenants.Meter // counts what is stored for the tenant. Nil means that nobody wants to know.
+	Full  func()         // called for each message that the tenant's storage has no room for; must not wait. Nil means that nobody wants to know.
 }
 
 // slotOverhead is what one message in the window counts on top of its bytes, so that small ones are bounded in number.
@@ -37,6 +38,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Meter == nil {
 		c.Meter = new(tenants.Meter)
+	}
+	if c.Full == nil {
+		c.Full = func() {}
 	}
 	return c
 }
@@ -258,6 +262,9 @@ func (a *answers) Take(m *broker.Arrival) {
 		return
 	}
 	if s, ok := p.release(number, true); ok {
+		if o.Err != nil && fault.CodeOf(o.Err) == fault.StorageFull {
+			p.cfg.Full()
+		}
 		a.settled = append(a.settled, p.settledAs(s, o))
 	}
 }

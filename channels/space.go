@@ -89,6 +89,9 @@ func (s *Space) open(ctx context.Context) (err error) {
 	}
 	cfg := s.hub.cfg.Publish
 	cfg.Meter = s.hub.cfg.Meters.Of(s.account)
+	if s.quota != nil {
+		cfg.Full = s.quota.StorageFull
+	}
 	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, cfg); err != nil {
 		return errors.Join(err, s.roster.watch.Stop())
 	}

@@ -75,7 +75,7 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	meetings, err := rooms.NewHub(rooms.Config{}, engine, log)
+	meetings, err := rooms.NewHub(rooms.Config{Quota: limits}, engine, log)
 	if err != nil {
 		t.Fatal(err)
 	}

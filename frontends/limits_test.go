@@ -58,6 +58,27 @@ var limitedDoors = []limitedDoor{
 	{"bots", false, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
 		return "/ws?token=" + w.token(t, tenants.TokenSpec{Tenant: tenant, User: user})
 	}, `{"message_id":"m","type":"ping","fill":"%s"}`},
+	{"meet", false, func(w *world, t *testing.T, tenant tenants.ID, user broker.Token) string {
+		return "/ws/meet?token=" + w.token(t, tenants.TokenSpec{Tenant: tenant, User: user})
+	}, `{"room_id":"m","type":"ping","fill":"%s"}`},
+}
+
+// refusals returns how often limits have refused something, of a tenant and of all tenants together.
+func (w *world) refusals(tenant tenants.ID, l tenants.Limit) (own, all uint64) {
+	w.edge.book.Each(func(id tenants.ID, u quota.Usage) {
+		if all += u.Refused[l]; id == tenant {
+			own = u.Refused[l]
+		}
+	})
+	return own, all
+}
+
+// counted checks that a limit of a tenant has refused at least once since before, and that nobody else's has.
+func (w *world) counted(t *testing.T, tenant tenants.ID, l tenants.Limit, ownBefore, allBefore uint64) {
+	t.Helper()
+	if own, all := w.refusals(tenant, l); own <= ownBefore || all-allBefore != own-ownBefore {
+		t.Errorf("%s of %s has refused %d times, was %d; that of all tenants %d, was %d", l, tenant, own, ownBefore, all, allBefore)
+	}
 }
 
 // refusal reads until a frame that has the code in it, and returns it.
@@ -91,7 +112,9 @@ func TestConnectionLimits(t *testing.T) {
 				w.limit(t, tenant, c.limit+"=1")
 				first := w.enter(t, d, tenant, "ann")
 				second := d.url(w, t, tenant, broker.Token(c.second))
+				_, refused := w.refusals(tenant, tenants.Limit(c.limit))
 				w.refusedAt(t, d, second, c.message)
+				w.counted(t, tenant, tenants.Limit(c.limit), 0, refused)
 				if c.other != "" {
 					w.enter(t, d, tenant, broker.Token(c.other))
 				}
@@ -185,9 +208,11 @@ func TestMessageLimits(t *testing.T) {
 			t.Run(d.name+"/"+c.limit, func(t *testing.T) {
 				p := w.dial(t, d.url(w, t, "acme", "ann"), nil)
 				p.send(fmt.Sprintf(d.ping, c.fill))
+				name := strings.Split(c.limit, "=")[0]
+				own, all := w.refusals("acme", tenants.Limit(name))
 				w.limit(t, "acme", c.limit)
-				defer w.limit(t, "acme", strings.Split(c.limit, "=")[0]+"=default")
-				for range 4 {
+				defer w.limit(t, "acme", name+"=default")
+				for range 8 { // in meet, five seconds' worth may come at once
 					p.send(fmt.Sprintf(d.ping, c.fill))
 				}
 				text := p.refusal(c.code)
@@ -197,7 +222,8 @@ func TestMessageLimits(t *testing.T) {
 				if d.name != "chat" && d.name != "assistant" && !strings.Contains(text, c.message) { // whose documents have texts of their own
 					t.Errorf("refused with %s", text)
 				}
-				w.limit(t, "acme", strings.Split(c.limit, "=")[0]+"=0")
+				w.counted(t, "acme", tenants.Limit(name), own, all)
+				w.limit(t, "acme", name+"=0")
 				p.send(fmt.Sprintf(d.ping, "")) // the connection goes on
 			})
 		}
@@ -224,7 +250,9 @@ func TestRequestLimits(t *testing.T) {
 		{"GET", "/v1/agents", "Authorization", "Bearer " + token, ""},
 		{"POST", "/api/v1/chats/", "X-API-Key", key, `{"user_id":"ann"}`},
 		{"POST", "/api/sessions", "X-API-Key", key, `{"user_id":"ann"}`},
+		{"POST", "/api/meet/rooms", "X-API-Key", key, `{"room_id":"one"}`},
 	} {
+		own, all := w.refusals("acme", tenants.TenantMessagesPerSecond)
 		w.limit(t, "acme", "tenant_messages_per_second=1")
 		if status, f := w.do(t, r.method, r.path, r.body, r.header, r.credential); status != 429 && status >= 300 {
 			t.Errorf("%s %s: %d %v", r.method, r.path, status, f)
@@ -233,13 +261,16 @@ func TestRequestLimits(t *testing.T) {
 		if text := fmt.Sprint(f); status != 429 || !strings.Contains(text, "RATE_LIMITED") || !strings.Contains(text, "The tenant may send 1 messages a second.") {
 			t.Errorf("%s %s: %d %v", r.method, r.path, status, f)
 		}
+		w.counted(t, "acme", tenants.TenantMessagesPerSecond, own, all)
 		w.limit(t, "acme", "tenant_messages_per_second=0", "message_bytes=4")
 		if r.body == "" {
 			continue
 		}
+		own, all = w.refusals("acme", tenants.MessageBytes)
 		if status, f := w.do(t, r.method, r.path, r.body, r.header, r.credential); status != 413 || !strings.Contains(fmt.Sprint(f), "MESSAGE_TOO_LARGE") {
 			t.Errorf("%s %s, too long: %d %v", r.method, r.path, status, f)
 		}
+		w.counted(t, "acme", tenants.MessageBytes, own, all)
 		w.limit(t, "acme", "message_bytes=default")
 	}
 }
@@ -387,6 +418,7 @@ func TestStorageLimit(t *testing.T) {
 		}
 		break
 	}
+	w.counted(t, "acme", tenants.StorageBytes, 0, 0)
 	w.limit(t, "acme", "storage_bytes=default")
 	p.send(`{"id":"after","type":"message","content":1,"channel_id":"a"}`)
 	p.expect("ACK:after")
@@ -438,4 +470,52 @@ func TestTokensLimit(t *testing.T) {
 	if text, _ := ann.stream(); text != want {
 		t.Errorf("the answer is %q", text)
 	}
+}
+
+// TestMeetLimits has every door to a meeting refuse one room, and one participant, too many: sockets, HTTP and services.
+func TestMeetLimits(t *testing.T) {
+	w := newWorld(t)
+	ann, bob, eve := w.meeting(t, "acme", "ann"), w.meeting(t, "acme", "bob"), w.meeting(t, "evil", "eve")
+	self := ann.joins("one", "Ann").text("participant_id")
+	own, all := w.refusals("acme", tenants.Rooms)
+	w.limit(t, "acme", "rooms=1", "participants=2")
+
+	refused := func(p *peer, room, message string) {
+		t.Helper()
+		p.send(`{"type":"join","room_id":"` + room + `","participant_name":"x"}`)
+		if f := p.errorCode("LIMIT_EXCEEDED"); f["room_id"] != room || !strings.Contains(fmt.Sprint(f), message) {
+			t.Errorf("%v", f)
+		}
+	}
+	refused(bob, "two", "The tenant has its 1 rooms already.")
+	w.counted(t, "acme", tenants.Rooms, own, all)
+	_, key := w.apiKey(t, "acme", tenants.APIKeySpec{})
+	if status, f := w.do(t, "POST", "/api/meet/rooms", `{"room_id":"two"}`, "X-API-Key", key); status != 429 || !strings.Contains(fmt.Sprint(f), "LIMIT_EXCEEDED") {
+		t.Errorf("%d %v", status, f)
+	}
+	desk := w.service(t, "acme", broker.CredsRequest{Name: "desk", Publish: []string{"meet.*.do.*"}, Subscribe: []string{"_INBOX.>"}})
+	answer, err := desk.RequestWithContext(t.Context(), "meet.one.do.move", []byte(`{"participant_id":"`+self+`","to":"two"}`))
+	if err != nil || !strings.Contains(string(answer.Data), "LIMIT_EXCEEDED") {
+		t.Errorf("a service moves somebody into a room too many: %v, %v", answer, err)
+	}
+	if n, _ := w.refusals("acme", tenants.Rooms); n != own+3 {
+		t.Errorf("%d refusals are counted", n-own)
+	}
+
+	bob.joins("one", "Bob")
+	own, all = w.refusals("acme", tenants.Participants)
+	third := w.meeting(t, "acme", "cleo")
+	refused(third, "one", "The tenant's rooms have 2 participants at most.")
+	w.counted(t, "acme", tenants.Participants, own, all)
+	if status, f := w.do(t, "POST", "/api/meet/rooms", `{"room_id":"one","max_participants":3}`, "X-API-Key", key); status != 429 && status != 409 {
+		t.Errorf("%d %v", status, f)
+	}
+	eve.joins("one", "Eve") // whom it does not concern
+	eve.joins("two", "Eve")
+
+	w.limit(t, "acme", "rooms=default", "participants=3")
+	third.joins("one", "Cleo")
+	bob.kind("participant_joined")
+	bob.joins("two", "Bob")
+	refused(w.meeting(t, "acme", "dan"), "one", "The tenant's rooms have 3 participants at most.")
 }

@@ -1,6 +1,8 @@
 package frontends
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"parley/frontends/rest"
 	"parley/internal/fault"
 	"parley/internal/origin"
+	"parley/quota"
 	"parley/tenants"
 )
 
@@ -146,8 +149,23 @@ func (e *Edge) answered(v verbs, who identify, refuse func(http.ResponseWriter, 
 // measure counts a request among its tenant's messages, and bounds its body as it would a message.
 func (e *Edge) measure(w http.ResponseWriter, r *http.Request, g *tenants.Grant) error {
 	t := e.book.Tenant(g.Tenant)
-	r.Body = http.MaxBytesReader(w, r.Body, int64(t.MessageBytes()))
+	r.Body = body{http.MaxBytesReader(w, r.Body, int64(t.MessageBytes())), t}
 	return t.Request(r.ContentLength)
+}
+
+// body is that of a request, which the tenant's limit bounds.
+type body struct {
+	io.ReadCloser
+	tenant *quota.Tenant
+}
+
+// Read counts a body that is too long. Whoever reads it answers.
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		_ = b.tenant.TooLong(n, int(tooBig.Limit))
+	}
+	return n, err
 }
 
 // holder identifies whoever holds an access token. parameter is where in the query it may stand.

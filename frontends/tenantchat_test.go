@@ -48,6 +48,9 @@ func (w *world) do(t *testing.T, method, path, body string, headers ...string) (
 	if resp.Header.Get("Access-Control-Allow-Origin") != "*" && resp.StatusCode != http.StatusNotFound {
 		t.Errorf("%s %s: pages of other origins can't read the answer", method, path)
 	}
+	if resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") != "1" {
+		t.Errorf("%s %s: nobody says when to try again", method, path)
+	}
 	var f frame
 	if len(b) > 0 {
 		if err := json.Unmarshal(b, &f); err != nil {

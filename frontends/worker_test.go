@@ -3,8 +3,6 @@ package frontends
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,6 +17,21 @@ import (
 // patience bounds what a test waits for that must come.
 const patience = 30 * time.Second
 
+// service connects to a tenant's account, as its back ends do.
+func (w *world) service(t *testing.T, tenant tenants.ID, req broker.CredsRequest, opts ...nats.Option) *nats.Conn {
+	t.Helper()
+	_, creds, err := w.registry.IssueCreds(t.Context(), tenant, "", req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(w.engine.ServicesURL(), append(opts, nats.UserCredentialBytes(creds))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
 // worker is an AI worker that does what a test says.
 type worker struct {
 	t     *testing.T
@@ -29,23 +42,7 @@ type worker struct {
 
 func (w *world) worker(t *testing.T, tenant tenants.ID, queue string) *worker {
 	t.Helper()
-	owner, err := w.registry.Get(tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	creds, _, err := w.engine.Creds(owner.Account, broker.CredsRequest{Name: "worker", Queue: broker.Token(queue)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "worker.creds")
-	if err := os.WriteFile(file, creds, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentials(file), nats.CustomInboxPrefix("_INBOX.worker"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc := w.service(t, tenant, broker.CredsRequest{Name: "worker", Queue: broker.Token(queue)}, nats.CustomInboxPrefix("_INBOX.worker"))
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)

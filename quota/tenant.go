@@ -13,7 +13,7 @@ type Tenant struct {
 	book *Book
 
 	connections, perAgent, perIP, perSecond, tenantPerSecond, bytesPerSecond, messageBytes limit
-	channels, subscriptions, runs, tokensPerSecond, rooms, participants                    limit
+	channels, subscriptions, storageBytes, runs, tokensPerSecond, rooms, participants      limit
 
 	messages, bytes, tokens rate // what all of the tenant's connections have sent, and its answers brought
 
@@ -61,7 +61,9 @@ func (t *Tenant) limitOf(l tenants.Limit) *limit {
 		return &t.rooms
 	case tenants.Participants:
 		return &t.participants
-	case tenants.StorageBytes, tenants.HistoryAge: // the store's
+	case tenants.StorageBytes: // the store keeps to it
+		return &t.storageBytes
+	case tenants.HistoryAge: // which refuses nothing
 	}
 	return nil
 }
@@ -98,6 +100,19 @@ func (t *Tenant) MessageBytes() int {
 func (t *Tenant) Exceeded(l tenants.Limit, format string, args ...any) *fault.Error {
 	t.limitOf(l).refuse()
 	return fault.New(fault.LimitExceeded, format+".", args...)
+}
+
+// StorageFull counts that the store had no room for a message, if that is because of the tenant's limit.
+func (t *Tenant) StorageFull() {
+	if t.storageBytes.or(0) > 0 {
+		t.storageBytes.refuse()
+	}
+}
+
+// TooLong counts a message of size bytes where limit are allowed, and returns the refusal: fault.MessageTooLarge.
+func (t *Tenant) TooLong(size, limit int) error {
+	t.messageBytes.refuse()
+	return fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", size, limit)
 }
 
 // tooFast is Exceeded for rates.

@@ -10,7 +10,7 @@ import (
 	"parley/broker"
 	"parley/internal/fault"
 	"parley/internal/meter"
-	"parley/tenants"
+	"parley/quota"
 )
 
 // Config tunes a Hub. The zero value is ready to use.
@@ -23,10 +23,9 @@ type Config struct {
 
 	// ICE returns the servers by which a participant reaches the others. Nil means none.
 	ICE func(participant string) []ICEServer
-	// Limits returns those of a tenant, of which Rooms and Participants count here. It is called with every join and must
-	// not block. Nil means that no tenant has any. They hold over all nodes, but for what happens on two of them at the
-	// same moment.
-	Limits func(tenants.ID) tenants.Limits
+	// Quota returns what limits an account's tenant, of which rooms and participants count here. It must not wait. Nil means
+	// that nothing is limited. The limits hold over all nodes, but for what happens on two of them at the same moment.
+	Quota func(broker.AccountID) *quota.Tenant
 }
 
 func (c Config) withDefaults() Config {
@@ -36,9 +35,6 @@ func (c Config) withDefaults() Config {
 	c.Linger = cmp.Or(c.Linger, time.Minute)
 	if c.ICE == nil {
 		c.ICE = func(string) []ICEServer { return nil }
-	}
-	if c.Limits == nil {
-		c.Limits = func(tenants.ID) tenants.Limits { return nil }
 	}
 	return c
 }
@@ -123,7 +119,6 @@ func (h *Hub) acquire(ctx context.Context, p Principal) (*space, error) {
 		h.spaces[p.Account] = s
 	}
 	s.users++
-	s.tenant = cmp.Or(p.Tenant, s.tenant)
 	h.mu.Unlock()
 	if first {
 		s.err = s.open(h.life)
@@ -140,14 +135,6 @@ func (h *Hub) acquire(ctx context.Context, p Principal) (*space, error) {
 		return nil, s.err
 	}
 	return s, nil
-}
-
-// limits returns what the tenant may use.
-func (s *space) limits() tenants.Limits {
-	s.hub.mu.Lock()
-	tenant := s.tenant
-	s.hub.mu.Unlock()
-	return s.hub.cfg.Limits(tenant)
 }
 
 func (h *Hub) release(s *space) {

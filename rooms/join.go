@@ -14,7 +14,6 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
-	"parley/tenants"
 )
 
 // maxNameBytes is the longest name of a participant or a room.
@@ -75,22 +74,27 @@ func (r *room) join(ctx context.Context, e Entry, l Listener) (*Seat, error) {
 		if rec.member(m.ID) != nil {
 			return errUnchanged // written by an attempt whose answer got lost
 		}
-		if rec.Created.IsZero() {
-			if r.space.hub.cfg.DeclaredOnly {
-				return noRoom(r.id)
-			}
-			if err := r.space.roomForOne(); err != nil {
-				return err
-			}
-		}
-		r.found(rec)
-		if err := r.placeForOne(rec); err != nil {
-			return err
-		}
-		rec.add(m)
-		return nil
+		return r.add(rec, m)
 	})
 	return r.settle(s, err)
+}
+
+// add puts somebody into the room, which is made when there is none and nobody has to ask for it.
+func (r *room) add(rec *record, m member) error {
+	if rec.Created.IsZero() {
+		if r.space.hub.cfg.DeclaredOnly {
+			return noRoom(r.id)
+		}
+		if err := r.space.roomForOne(); err != nil {
+			return err
+		}
+	}
+	r.found(rec)
+	if err := r.placeForOne(rec); err != nil {
+		return err
+	}
+	rec.add(m)
+	return nil
 }
 
 // hold keeps a place for a seat that is about to enter.
@@ -134,27 +138,11 @@ func (r *room) found(rec *record) {
 
 // placeForOne returns fault.LimitExceeded when the room is full.
 func (r *room) placeForOne(rec *record) error {
-	if most := r.space.most(rec.Max); len(rec.Members) >= most {
-		return fault.New(fault.LimitExceeded, "The room has its %d participants already.", most)
+	if err := r.space.placesFor(len(rec.Members) + 1); err != nil {
+		return err
 	}
-	return nil
-}
-
-// most is how many participants a room may have that is meant for so many.
-func (s *space) most(meant int) int {
-	if limit := s.limits().Or(tenants.Participants, usualMost); limit > 0 {
-		return min(meant, int(limit))
-	}
-	return meant
-}
-
-// usualMost is how many participants a room of a tenant may have that has no limit of its own.
-const usualMost = 100
-
-// roomForOne returns fault.LimitExceeded when the tenant has as many rooms as it may.
-func (s *space) roomForOne() error {
-	if most := s.limits().Or(tenants.Rooms, 0); most > 0 && s.exist.Load() >= most {
-		return fault.New(fault.LimitExceeded, "The tenant has its %d rooms already.", most)
+	if len(rec.Members) >= rec.Max {
+		return fault.New(fault.LimitExceeded, "The room has its %d participants already.", rec.Max)
 	}
 	return nil
 }

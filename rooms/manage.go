@@ -63,8 +63,8 @@ func (r *room) declare(rec *record, spec Spec) (info Info, created bool, err err
 	} else {
 		created = true
 	}
-	if most := r.space.most(spec.Max); spec.Max > most {
-		return info, false, fault.New(fault.LimitExceeded, "The tenant's rooms have %d participants at most.", most)
+	if err := r.space.placesFor(spec.Max); err != nil {
+		return info, false, err
 	}
 	r.found(rec)
 	rec.Name, rec.Declared = spec.Name, true
@@ -170,16 +170,8 @@ func (r *room) admit(ctx context.Context, m member) error {
 		if rec.member(m.ID) != nil {
 			return errUnchanged
 		}
-		if rec.Created.IsZero() && r.space.hub.cfg.DeclaredOnly {
-			return noRoom(r.id)
-		}
-		r.found(rec)
-		if err := r.placeForOne(rec); err != nil {
-			return err
-		}
 		m.Joined = now()
-		rec.add(m)
-		return nil
+		return r.add(rec, m)
 	})
 }
 

@@ -68,7 +68,7 @@ func TestRoom(t *testing.T) {
 
 func TestBadEntries(t *testing.T) {
 	t.Parallel()
-	n := start(t, Config{MaxParticipants: 2, Limits: nil})
+	n := start(t, Config{MaxParticipants: 2})
 	ann := n.join("r", "Ann")
 	other := n.join("other", "Otto")
 	w := ann.welcome()

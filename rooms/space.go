@@ -11,7 +11,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
-	"parley/tenants"
+	"parley/quota"
 )
 
 const (
@@ -26,9 +26,9 @@ const (
 type space struct {
 	hub     *Hub
 	account broker.AccountID
-	users   int        // guarded by hub.mu
-	used    time.Time  // guarded by hub.mu
-	tenant  tenants.ID // guarded by hub.mu; zero until somebody has said it, which services do not
+	quota   *quota.Tenant // nil when nothing is limited
+	users   int           // guarded by hub.mu
+	used    time.Time     // guarded by hub.mu
 
 	ready  chan struct{} // closed when open has ended; the fields below are set before
 	err    error
@@ -58,6 +58,9 @@ func newSpace(h *Hub, account broker.AccountID) *space {
 	s := &space{
 		hub: h, account: account, ready: make(chan struct{}), wake: make(chan struct{}, 1),
 		rooms: map[broker.Token]*room{}, serving: make(chan struct{}, maxServing),
+	}
+	if h.cfg.Quota != nil {
+		s.quota = h.cfg.Quota(account)
 	}
 	s.life, s.end = context.WithCancel(h.life)
 	return s

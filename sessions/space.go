@@ -88,7 +88,11 @@ func (s *space) open(ctx context.Context) (err error) {
 	if s.link, err = s.conn.Link(); err != nil {
 		return unreachable(err)
 	}
-	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, acks.Config{Resend: s.hub.engine.Clustered(), Meter: s.meter}); err != nil {
+	cfg := acks.Config{Resend: s.hub.engine.Clustered(), Meter: s.meter}
+	if s.quota != nil {
+		cfg.Full = s.quota.StorageFull
+	}
+	if s.publish, err = acks.NewPublisher(s.conn, s.hub.committer, cfg); err != nil {
 		return err
 	}
 	// Last, because workers that answer something already do not wait.

@@ -95,16 +95,13 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.registry.Changes(func(t tenants.Tenant) { n.hub.SetPolicies(t.ID, t.Policies) })
 	n.stages.start(n.hub.Run, n.ended)
 	cfg.Sessions.Meters, cfg.Sessions.Tracer = n.meters, trace.New(cfg.Traces, "sessions")
-	cfg.Sessions.Quota = func(a broker.AccountID) *quota.Tenant { return n.book.Tenant(n.registry.Of(a)) }
+	limits := func(a broker.AccountID) *quota.Tenant { return n.book.Tenant(n.registry.Of(a)) }
+	cfg.Sessions.Quota, cfg.Rooms.Quota = limits, limits
 	if n.talks, err = sessions.NewHub(cfg.Sessions, n.engine, committer, log); err != nil {
 		return nil, err
 	}
 	n.stages.start(n.talks.Run, n.ended)
 	n.sources = append(n.sources, n.engine, committer, n.hub, n.talks)
-	cfg.Rooms.Limits = func(id tenants.ID) tenants.Limits {
-		t, _ := n.registry.Get(id) // one that is gone has none
-		return t.Limits
-	}
 	if n.meetings, err = rooms.NewHub(cfg.Rooms, n.engine, log); err != nil {
 		return nil, err
 	}

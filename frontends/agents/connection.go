@@ -148,7 +148,7 @@ func (c *connection) read() {
 		case tooFast != nil:
 			c.refuse(text, tooFast)
 		case tooBig != nil:
-			c.refuse(text, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit))
+			c.refuse(text, c.meter.Tenant().TooLong(tooBig.Size, tooBig.Limit))
 		case kind != ws.Text:
 			c.answer(errorFrame("", fault.New(fault.InvalidFormat, "Frames are text.")))
 		default:

@@ -44,7 +44,7 @@ func (s *Socket) read() {
 		case tooFast != nil:
 			s.refuse(text, tooFast)
 		case tooBig != nil:
-			s.refuse(text, fault.New(fault.MessageTooLarge, "The message has %d bytes; %d are allowed.", tooBig.Size, tooBig.Limit))
+			s.refuse(text, s.meter.Tenant().TooLong(tooBig.Size, tooBig.Limit))
 		case kind != ws.Text:
 			s.refuse(nil, fault.New(fault.InvalidFormat, "Frames are text."))
 		case s.desk.draining.Load():
