@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"parley/admin"
 	"parley/broker"
@@ -63,19 +65,34 @@ func demoService(ctx context.Context, n *node, tenant tenants.Tenant) (string, e
 		return "", err
 	}
 	defer space.Release()
+	path, err := filepath.Abs(filepath.Join(n.cfg.Broker.DataDir, demoCreds))
+	if err != nil || stillGood(path, tenant) {
+		return path, err
+	}
 	allow, err := admin.NewCreds{Name: "demo"}.Allow()
 	if err != nil {
 		return "", err
 	}
-	creds, _, err := n.engine.Creds(tenant.Account, allow)
-	if err != nil {
-		return "", err
-	}
-	path, err := filepath.Abs(filepath.Join(n.cfg.Broker.DataDir, demoCreds))
+	_, creds, err := n.registry.IssueCreds(ctx, tenant.ID, string(admin.RoleService), allow)
 	if err != nil {
 		return "", err
 	}
 	return path, os.WriteFile(path, creds, 0o600)
+}
+
+// stillGood reports whether a file has credentials that the tenant knows and that nobody has revoked: those of an earlier
+// start. A tenant does not get more of them with every start.
+func stillGood(path string, tenant tenants.Tenant) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	user, err := nkeys.ParseDecoratedUserNKey(text)
+	if err != nil {
+		return false
+	}
+	key, err := user.PublicKey()
+	return err == nil && slices.ContainsFunc(tenant.Creds, func(c tenants.Creds) bool { return c.UserKey == key && c.Live(time.Now()) })
 }
 
 // demoWorker answers the tenant's sessions inside this process, so that a chat needs nothing else.
