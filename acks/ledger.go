@@ -45,6 +45,8 @@ type Ledger struct {
 
 	mu      sync.Mutex
 	pending map[string][]entry // by message id, oldest first; guarded by mu
+	late    []jetstream.Msg    // came when the ledger was closed already; guarded by mu
+	over    bool               // nothing comes any more; guarded by mu
 }
 
 type entry struct {
@@ -79,7 +81,7 @@ func (l *Ledger) take(msg jetstream.Msg) {
 		return // not from a stream: nothing that could be acknowledged
 	}
 	if !l.awaitRoom() {
-		_ = msg.Nak() // a connection that fails here has the message delivered again after the wait
+		l.leave(msg)
 		return
 	}
 	stored := broker.Stored{Subject: broker.Subject(msg.Subject()), Seq: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers(), Data: msg.Data()}
@@ -183,17 +185,40 @@ func (l *Ledger) Nack(id string, seq uint64, delay time.Duration) (bool, error) 
 	return true, nil
 }
 
+// leave keeps a message that nobody here will have until the place sends no more. Given back at once it would be sent here
+// again, and again, until it counts as one that nobody could deal with.
+func (l *Ledger) leave(msg jetstream.Msg) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		giveBack(msg)
+		return
+	}
+	l.late = append(l.late, msg)
+}
+
+// giveBack has a message delivered again at once; a connection that fails here has it delivered again after the wait.
+func giveBack(msg jetstream.Msg) { _ = msg.Nak() }
+
 // Close ends the share: nothing more is delivered, and what is pending is given back at once.
 func (l *Ledger) Close() {
 	close(l.closed)
-	l.taking.Drain() // take gives back what waits in this process, too
+	l.end()
+}
+
+// end waits until nothing comes any more, and gives back what there is.
+func (l *Ledger) end() {
+	l.taking.Drain() // what waits in this process still comes to take
 	<-l.taking.Closed()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, entries := range l.pending {
 		for _, e := range entries {
-			_ = e.msg.Nak() // a connection that fails here has it delivered again after the wait
+			giveBack(e.msg)
 		}
 	}
-	l.pending = nil
+	for _, msg := range l.late {
+		giveBack(msg)
+	}
+	l.pending, l.late, l.over = nil, nil, true
 }
