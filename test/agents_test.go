@@ -11,6 +11,7 @@ import (
 )
 
 func TestMessageReachesTheChannel(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice, bob := acme.agent("alice", "general"), acme.agent("bob", "general")
 	elsewhere := acme.agent("carol", "other")
@@ -46,6 +47,7 @@ func TestMessageReachesTheChannel(t *testing.T) {
 }
 
 func TestContentIsAnyValue(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general")
 	for _, content := range []any{
@@ -60,6 +62,7 @@ func TestContentIsAnyValue(t *testing.T) {
 }
 
 func TestEveryTypeButTheReservedOnes(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general")
 	for _, kind := range []string{"message", "m", "task.started", "Tool_Call-2", "acknowledge"} {
@@ -71,6 +74,7 @@ func TestEveryTypeButTheReservedOnes(t *testing.T) {
 }
 
 func TestSenderMayDoWithoutItsEcho(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general", "echo", "false")
 	second := acme.agent("alice", "general")
@@ -88,6 +92,7 @@ func TestSenderMayDoWithoutItsEcho(t *testing.T) {
 }
 
 func TestDirectMessage(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice, bob := acme.agent("alice", "general"), acme.agent("bob", "")
 	bobToo := acme.agent("bob", "general")
@@ -108,6 +113,7 @@ func TestDirectMessage(t *testing.T) {
 }
 
 func TestOfflineInbox(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	alice := acme.agent("alice", "general")
@@ -133,6 +139,7 @@ func TestOfflineInbox(t *testing.T) {
 }
 
 func TestSameIDIsDeliveredOnce(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice, bob := acme.agent("alice", "general"), acme.agent("bob", "general")
 	frame := func(content string) rig.Frame { return rig.Frame{"id": "same", "type": "message", "content": content} }
@@ -158,6 +165,7 @@ func TestSameIDIsDeliveredOnce(t *testing.T) {
 }
 
 func TestThreePartPath(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("alice", "--channels", "general,team.*")
 	open := func(tenant, agent, channel string) (*rig.Socket, rig.Response) {
@@ -188,6 +196,7 @@ func TestThreePartPath(t *testing.T) {
 }
 
 func TestCredentialMayStandInThreePlaces(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("alice")
 	for name, header := range map[string]http.Header{
@@ -213,6 +222,7 @@ func TestCredentialMayStandInThreePlaces(t *testing.T) {
 }
 
 func TestSubscribeUnsubscribe(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice, bob := acme.agent("alice", "a"), acme.agent("bob", "b")
 	if got := bob.Ask(rig.Frame{"type": "subscribe", "channel_id": "a"}); got.Type() != "ACK" || got.Text("channel_id") != "a" {
@@ -236,6 +246,7 @@ func TestSubscribeUnsubscribe(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general", "echo", "false")
 	var seqs []uint64
@@ -274,6 +285,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestRESTPublishAndHistory(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("alice")
 	bob := acme.agent("bob", "general")
@@ -294,6 +306,7 @@ func TestRESTPublishAndHistory(t *testing.T) {
 }
 
 func TestPresenceAndStatus(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	watcher := acme.service("watch").Listen("status.agent.>")

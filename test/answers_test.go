@@ -230,6 +230,7 @@ func sentence(words int) string {
 
 // TestAnswersSurviveDisconnects cuts clients of every dialect off 200 times each, at random points of their answers.
 func TestAnswersSurviveDisconnects(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	n := newTenant(t, server, "acme")
 	server.StableAddr() // which all talks share
@@ -262,6 +263,7 @@ func TestAnswersSurviveDisconnects(t *testing.T) {
 // TestAnswersSurviveCrashes ends the broker 20 times with kill -9 in the middle of answers, with a client of each dialect
 // waiting for one.
 func TestAnswersSurviveCrashes(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	n := newTenant(t, server, "acme")
 	server.StableAddr() // which all talks share

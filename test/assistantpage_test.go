@@ -14,6 +14,7 @@ import (
 // TestAssistantPage runs a page in a browser, from an origin of its own, that knows nothing but the published document:
 // it chats, clicks on a question, loses its connection in mid-answer, and then the broker.
 func TestAssistantPage(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	base := "http://" + server.StableAddr()
 	login := server.MustCLI("token", "issue", "--tenant", "demo", "--user", "ann", "--login")

@@ -20,6 +20,7 @@ import (
 // was acknowledged before is there; every message has its bytes, its sequence and its time; agents go on by sequence and
 // sessions by index, with the tokens and API keys they had.
 func TestBackupUnderLoad(t *testing.T) {
+	t.Parallel()
 	const writers, acksBefore = 3, 500
 	demo, server := demo(t)
 	key := demo.apiKey()

@@ -173,6 +173,7 @@ func sized(n int) string {
 }
 
 func TestBadFrames(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice, witness := acme.agent("alice", "general"), acme.agent("witness", "general")
 	for _, c := range badFrames {
@@ -231,6 +232,7 @@ var badChannelIDs = []string{
 
 // TestFramesThatEndAConnection sends what no connection survives.
 func TestFramesThatEndAConnection(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	for _, c := range []struct {
 		name string
@@ -252,6 +254,7 @@ func TestFramesThatEndAConnection(t *testing.T) {
 
 // TestBinaryMessage: the dialect has none, and they do no harm.
 func TestBinaryMessage(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.agent("alice", "general")
 	s.SendBinary([]byte{0xff, 0x00})
@@ -261,6 +264,7 @@ func TestBinaryMessage(t *testing.T) {
 
 // TestSizesThatPass are just below the limit.
 func TestSizesThatPass(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.agent("alice", "general")
 	s.Send(sized(65_536))
@@ -277,6 +281,7 @@ func TestSizesThatPass(t *testing.T) {
 
 // TestNowhereToGo names no channel on a connection that has none.
 func TestNowhereToGo(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.agent("alice", "")
 	nowhere := refusal{"NO_DESTINATION", "The frame names no channel_id."}
@@ -295,6 +300,7 @@ func TestNowhereToGo(t *testing.T) {
 
 // TestOutsideTheGrant asks for what the token does not allow.
 func TestOutsideTheGrant(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	s := acme.dial(acme.token("alice", "--channels", "general,team.*"), "general")
 	for _, c := range [][2]string{

@@ -53,6 +53,7 @@ var badRequests = []badRequest{
 }
 
 func TestBadRequests(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("alice")
 	for _, c := range badRequests {
@@ -80,6 +81,7 @@ func TestBadRequests(t *testing.T) {
 
 // TestBadQueries connects with parameters that mean nothing.
 func TestBadQueries(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("alice")
 	for _, c := range []struct {

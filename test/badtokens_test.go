@@ -236,6 +236,7 @@ func flip(c byte) byte {
 }
 
 func TestBadTokens(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	newTenant(t, server, "acme")
 	newTenant(t, server, "evil")
@@ -276,6 +277,7 @@ func checkBadToken(t *testing.T, server *rig.Server, c badToken) {
 
 // TestGoodTokens makes sure that the bad ones are refused for what is wrong with them.
 func TestGoodTokens(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	newTenant(t, server, "acme")
 	newTenant(t, server, "evil")

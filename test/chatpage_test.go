@@ -47,6 +47,7 @@ func (v visitor) session(t *testing.T) string {
 }
 
 func TestChatPage(t *testing.T) {
+	t.Parallel()
 	v := visit(t)
 	if url := v.Text("location.href"); strings.Contains(url, "token") {
 		t.Errorf("the token stays in the address bar: %s", url)
@@ -97,6 +98,7 @@ func TestChatPage(t *testing.T) {
 }
 
 func TestChatPageStop(t *testing.T) {
+	t.Parallel()
 	v := visit(t)
 	v.say("Tell me a long story")
 	j := v.worker.take()
@@ -118,6 +120,7 @@ func TestChatPageStop(t *testing.T) {
 // TestChatPageReload: an answer goes on where it was, for somebody who reloads in the middle of it, and over a crash of
 // the broker.
 func TestChatPageReload(t *testing.T) {
+	t.Parallel()
 	v := visit(t)
 	v.say("Count")
 	j := v.worker.take()
@@ -149,6 +152,7 @@ func TestChatPageReload(t *testing.T) {
 
 // TestChatPageTells looks at the page as assistive technology does.
 func TestChatPageTells(t *testing.T) {
+	t.Parallel()
 	v := visit(t)
 	v.say("Hello")
 	v.worker.take().chunk("Hi")
@@ -171,6 +175,7 @@ func TestChatPageTells(t *testing.T) {
 }
 
 func TestChatPageHandOff(t *testing.T) {
+	t.Parallel()
 	v := visit(t)
 	v.say("Hello")
 	v.worker.answer("Hello, I am the AI.")
@@ -205,6 +210,7 @@ func TestChatPageHandOff(t *testing.T) {
 
 // TestChatPageRefused: a token that is no good is told in words, and not tried again and again.
 func TestChatPageRefused(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--chat-page"}})
 	acme := newTenant(t, server, "acme")
 	page := rig.OpenPage(t, server.URL()+"/")
@@ -242,6 +248,7 @@ func TestChatPageRefused(t *testing.T) {
 
 // TestChatPageIsShut: the page is there only where it was asked for, lets no foreign code in, and is no way around tokens.
 func TestChatPageIsShut(t *testing.T) {
+	t.Parallel()
 	without := parley.Start(t, rig.Options{})
 	if res := rig.Do(t, "GET", without.URL()+"/", "", ""); res.Status != http.StatusNotFound {
 		t.Errorf("without --chat-page: %d", res.Status)
@@ -273,6 +280,7 @@ func TestChatPageIsShut(t *testing.T) {
 
 // TestChatPageOfTheDemo opens what dev mode prints, and chats with the worker that is part of it.
 func TestChatPageOfTheDemo(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	link := ""
 	await(t, "a link to the chat page", func() bool {

@@ -41,6 +41,7 @@ func (n tenant) newChat(key, user string) string {
 
 // TestChatClients runs clients of the published documents in other languages.
 func TestChatClients(t *testing.T) {
+	t.Parallel()
 	acme, server := demo(t)
 	base, key := "ws://"+server.Addr(), acme.apiKey()
 	talk := func(chat, user string, known bool) []rig.Frame {

@@ -10,6 +10,7 @@ import (
 
 // TestClusterServesAlike makes everything on one node and uses it on another.
 func TestClusterServesAlike(t *testing.T) {
+	t.Parallel()
 	nodes := parley.StartCluster(t, 3)
 	serveAlike(t, nodes[0], nodes[1], nodes[2])
 }
@@ -87,6 +88,7 @@ func TestClusterKillUnderLoad(t *testing.T) { clusterUnderLoad(t, (*rig.Server).
 
 // TestClusterRollingRestart is the same with nodes that are told to stop.
 func TestClusterRollingRestart(t *testing.T) {
+	t.Parallel()
 	clusterUnderLoad(t, func(s *rig.Server) {
 		if code := s.Stop(); code != 0 {
 			t.Errorf("exit status %d", code)

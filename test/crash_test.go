@@ -13,6 +13,7 @@ import (
 // data. Every message that was acknowledged is there, once; and one whose fate was unknown, and which was sent again under
 // the same id, is there once.
 func TestCrashUnderLoad(t *testing.T) {
+	t.Parallel()
 	const rounds, writers, acksBeforeKill = 5, 4, 600
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")

@@ -41,6 +41,7 @@ func (n tenant) deadLetters(want int) []deadLetter {
 
 // TestDeadLetters: what is never acknowledged ends on a list, from which an admin sends it out again.
 func TestDeadLetters(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	tellBob(t, acme, "poison")

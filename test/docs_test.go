@@ -21,6 +21,7 @@ import (
 )
 
 func TestEveryCodeIsDocumented(t *testing.T) {
+	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "../internal/fault/fault.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +55,7 @@ func TestEveryCodeIsDocumented(t *testing.T) {
 }
 
 func TestEveryDependencyHasAReason(t *testing.T) {
+	t.Parallel()
 	list := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all")
 	list.Dir = ".."
 	out, err := list.Output()
@@ -70,6 +72,7 @@ func TestEveryDependencyHasAReason(t *testing.T) {
 
 // TestEverySettingIsDocumented compares the page with what the program says of itself.
 func TestEverySettingIsDocumented(t *testing.T) {
+	t.Parallel()
 	r := parley.Run(t, rig.Command{Args: []string{"config", "doc"}})
 	if r.Code != 0 {
 		t.Fatalf("exit %d: %s", r.Code, r.Stderr)
@@ -92,6 +95,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 
 // TestLinksLeadSomewhere follows the relative links of all pages.
 func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules") {
@@ -113,6 +117,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 }
 
 func TestDecisionsAreNumbered(t *testing.T) {
+	t.Parallel()
 	pages, err := filepath.Glob("../docs/adr/*.md")
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +132,7 @@ func TestDecisionsAreNumbered(t *testing.T) {
 
 // TestCommandsOfTheSessionsPage runs what docs/sessions.md shows, line by line, on a conversation that is waiting for a human.
 func TestCommandsOfTheSessionsPage(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	service := acme.service("desk")
 	ann, id := acme.chat("ann")

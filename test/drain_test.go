@@ -12,6 +12,7 @@ import (
 // TestDrain stops the server as a service manager does, under load: sockets are closed with a code that makes clients come
 // back, whatever was acknowledged is stored, the exit status is 0.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	idle, reader := acme.agent("idle", ""), acme.agent("reader", "busy")
@@ -56,6 +57,7 @@ func TestDrain(t *testing.T) {
 
 // TestSecondSignalDoesNoHarm sends the signal again while the first one works.
 func TestSecondSignalDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	acme.agent("alice", "general").Publish("kept")

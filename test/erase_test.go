@@ -16,6 +16,7 @@ import (
 // broker runs nor when it has ended: ids, names, keys, API keys, channels, agents, messages. But for the audit log, which names
 // what admins did and holds no contents.
 func TestDeletedTenantIsErasedFromTheDisk(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	newTenant(t, server, "bystander")
 	server.MustCLI("tenant", "create", "canary-id", "--name", "canary-name")

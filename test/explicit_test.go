@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"parley/test/rig"
 )
 
 // TestExplicitAck: what is received stays pending until it is acknowledged.
 func TestExplicitAck(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	tellBob(t, acme, "one", "two")
 	bob := acme.agent("bob", "", "ack", "explicit")
@@ -47,6 +49,7 @@ func TestExplicitAck(t *testing.T) {
 // TestPendingOutlivesTheBroker: what waits for an ACK waits for the agent, not for the process. How often it was delivered
 // is not synced with every delivery, so a crash may take the count back.
 func TestPendingOutlivesTheBroker(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	tellBob(t, acme, "important")
@@ -70,6 +73,7 @@ func tellBob(t *testing.T, n tenant, contents ...string) {
 
 // TestBadAcknowledgements answers what was not asked.
 func TestBadAcknowledgements(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	tellBob(t, acme, "hello")
 	bob := acme.agent("bob", "", "ack", "explicit")
@@ -96,6 +100,7 @@ func TestBadAcknowledgements(t *testing.T) {
 
 // TestDurableSubscription keeps its place while nobody is connected, and shares its work.
 func TestDurableSubscription(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	open := func(n tenant, agent string) *rig.Socket {
@@ -119,7 +124,7 @@ func TestDurableSubscription(t *testing.T) {
 		worker int
 		frame  rig.Frame
 	}
-	jobs := make(chan job)
+	jobs := make(chan job, 100)
 	for i, w := range workers {
 		go func() {
 			for {
@@ -133,9 +138,13 @@ func TestDurableSubscription(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for len(seen) < 20 {
-		j := <-jobs
-		seen[fmt.Sprint(j.frame["content"])]++
-		workers[j.worker].Send(rig.Frame{"type": "ACK", "message_id": j.frame.ID()})
+		select {
+		case j := <-jobs:
+			seen[fmt.Sprint(j.frame["content"])]++
+			workers[j.worker].Send(rig.Frame{"type": "ACK", "message_id": j.frame.ID()})
+		case <-time.After(rig.Patience):
+			t.Fatalf("only %v came", seen)
+		}
 	}
 	for content, times := range seen {
 		if times != 1 {

@@ -23,6 +23,7 @@ func startOnNATS(t *testing.T, servers *rig.NATS, n int) []*rig.Server {
 // TestExternalServesAlike makes everything on one broker and uses it on another; what they have in common is the external
 // servers.
 func TestExternalServesAlike(t *testing.T) {
+	t.Parallel()
 	servers := parley.StartNATS(t, 3)
 	nodes := startOnNATS(t, servers, 2)
 	serveAlike(t, nodes[0], nodes[1], nodes[0])
@@ -47,6 +48,7 @@ func TestExternalServesAlike(t *testing.T) {
 // TestExternalServerHangs freezes each of the servers in turn, so that at least one of them is the one that the broker is
 // connected to, and one leads the stream.
 func TestExternalServerHangs(t *testing.T) {
+	t.Parallel()
 	servers := parley.StartNATS(t, 3)
 	node := startOnNATS(t, servers, 1)[0]
 	acme := newTenant(t, node, "acme")
@@ -73,6 +75,7 @@ func TestExternalServerHangs(t *testing.T) {
 
 // TestExternalKillUnderLoad kills each of the external servers and then each broker, while agents write and read.
 func TestExternalKillUnderLoad(t *testing.T) {
+	t.Parallel()
 	servers := parley.StartNATS(t, 3)
 	nodes := startOnNATS(t, servers, 2)
 	acme := newTenant(t, nodes[0], "acme")
@@ -89,6 +92,7 @@ func TestExternalKillUnderLoad(t *testing.T) {
 
 // TestExternalQuorum takes the majority of the servers away, and all of them, and gives them back.
 func TestExternalQuorum(t *testing.T) {
+	t.Parallel()
 	servers := parley.StartNATS(t, 3)
 	node := startOnNATS(t, servers, 1)[0]
 	acme := newTenant(t, node, "acme")
@@ -124,6 +128,7 @@ func TestExternalQuorum(t *testing.T) {
 
 // TestExternalStranger starts a broker whose operator the servers do not know.
 func TestExternalStranger(t *testing.T) {
+	t.Parallel()
 	servers := parley.StartNATS(t, 1)
 	node := startOnNATS(t, servers, 1)[0]
 	newTenant(t, node, "acme")

@@ -68,6 +68,7 @@ func mayImport(from, to string) bool {
 func internal(rel string) bool { return strings.HasPrefix(rel, "internal/") }
 
 func TestImportsGoDownOnly(t *testing.T) {
+	t.Parallel()
 	const module = "parley/"
 	list := exec.CommandContext(t.Context(), "go", "list", "-f",
 		`{{.ImportPath}}: {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "./...")
@@ -95,6 +96,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 }
 
 func TestFloorsJudgeImports(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		from, to string
 		want     bool

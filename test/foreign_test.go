@@ -15,6 +15,7 @@ var foreigners = map[string]func(testing.TB, string) *rig.Foreign{
 }
 
 func TestForeignClients(t *testing.T) {
+	t.Parallel()
 	for name, start := range foreigners {
 		t.Run(name, func(t *testing.T) {
 			server := parley.Start(t, rig.Options{})

@@ -16,6 +16,7 @@ const canary = "canary-7f3a"
 // TestTenantsNeverMeet runs two tenants whose channels, agents, services and message ids have the same names. acme
 // speaks, everywhere it can; evil listens, everywhere it can and everywhere it should not be able to.
 func TestTenantsNeverMeet(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	w := listenEverywhere(t, evil)
@@ -213,6 +214,7 @@ func (w *wiretap) checkCLI(t *testing.T) {
 
 // TestDeletedTenantLeavesNothing makes a tenant again under the name of one that was deleted.
 func TestDeletedTenantLeavesNothing(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	token, creds := acme.token("alice"), acme.creds("backend")
@@ -247,6 +249,7 @@ func TestDeletedTenantLeavesNothing(t *testing.T) {
 
 // TestSuspendedTenantIsShut looks at every way in, and at what was open before.
 func TestSuspendedTenantIsShut(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, other := newTenant(t, server, "acme"), newTenant(t, server, "other")
 	token, creds := acme.token("alice"), acme.creds("backend")

@@ -32,6 +32,7 @@ type load struct {
 
 // TestBench runs each load at a small scale against the built broker. Times are not judged, but every count is.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	short := []string{"--warmup", "100ms", "--duration", "500ms"}
 	for _, c := range []struct {
@@ -78,6 +79,7 @@ func TestBench(t *testing.T) {
 
 // TestBenchForPeople: text on stdout, progress on stderr, and refusals that say what to do.
 func TestBenchForPeople(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	r := server.CLI("bench", "ack", "--warmup", "0s", "--duration", "200ms")
 	if r.Code != 0 || !strings.Contains(r.Stdout, "ack: 1 connection with 1 in flight each, 128 bytes\n") || !strings.Contains(r.Stdout, "acknowledged\n") ||
@@ -121,6 +123,7 @@ func TestBenchForPeople(t *testing.T) {
 
 // TestBenchOfCluster: connections are spread over all nodes, and what they cost is the sum.
 func TestBenchOfCluster(t *testing.T) {
+	t.Parallel()
 	nodes := parley.StartCluster(t, 3)
 	out := nodes[0].MustCLI("bench", "channels", "--channels", "10", "--warmup", "100ms", "--duration", "500ms", "--quiet", "--json",
 		"--node", nodes[1].Data, "--node", nodes[2].AdminURL()+","+filepath.Join(nodes[2].Data, "admin.key"))
@@ -144,6 +147,7 @@ func TestBenchOfCluster(t *testing.T) {
 
 // TestBareReference: what the broker is compared with carries the same messages.
 func TestBareReference(t *testing.T) {
+	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "limit")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./bench/limit")
 	build.Dir = ".."

@@ -306,6 +306,7 @@ func TestMeetPageTells(t *testing.T) {
 
 // TestMeetPageIsShut: the page is there only where it was asked for, and lets no foreign code in.
 func TestMeetPageIsShut(t *testing.T) {
+	t.Parallel()
 	without := parley.Start(t, rig.Options{})
 	if res := rig.Do(t, "GET", without.URL()+"/meet", "", ""); res.Status != http.StatusNotFound {
 		t.Errorf("without --meet-page: %d", res.Status)

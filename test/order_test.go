@@ -11,6 +11,7 @@ import (
 // TestOrder has many senders write into one channel as fast as they can, without waiting for ACKs, agents and a service
 // among them: every reader gets everything once, in one order for all, and each sender's in the order it was sent.
 func TestOrder(t *testing.T) {
+	t.Parallel()
 	const senders, each = 4, 300
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	readers := []*rig.Socket{acme.agent("reader", "general"), acme.agent("reader", "general"), acme.agent("late", "general")}

@@ -10,6 +10,7 @@ import (
 
 // TestTokenEnds: a connection lives as long as its token, and goes on under a newer one.
 func TestTokenEnds(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	renewed := acme.dial(acme.token("bob", "--ttl", "2s"), "general")
 	if got := renewed.Ask(rig.Frame{"type": "auth", "token": acme.token("bob")}); got.Type() != "ACK" || got.Text("expires") == "" {
@@ -35,6 +36,7 @@ func TestTokenEnds(t *testing.T) {
 
 // TestKeyRevoked: what a revoked key has signed is worth nothing from then on, on open connections too.
 func TestKeyRevoked(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	for _, n := range []tenant{acme, evil} { // both call it the same
@@ -56,6 +58,7 @@ func TestKeyRevoked(t *testing.T) {
 
 // TestPermissionsOfAToken: allow and deny, for publishing and receiving, by every way.
 func TestPermissionsOfAToken(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("alice", "--allow-pub", "channel.>,agent.bob", "--deny-pub", "channel.news", "--deny-sub", "channel.secret")
 	alice := acme.dial(token, "general")
@@ -88,6 +91,7 @@ func TestPermissionsOfAToken(t *testing.T) {
 
 // TestOtherOrigins: pages of any origin may use the interface, since no cookie authenticates anything.
 func TestOtherOrigins(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	origin := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization,content-type"}}
 	res := rig.DoWith(t, "OPTIONS", acme.URL()+"/v1/channels/general/messages", origin, "")
@@ -102,6 +106,7 @@ func TestOtherOrigins(t *testing.T) {
 
 // TestSilentClient: one that neither speaks nor answers pings is dropped, one that answers stays.
 func TestSilentClient(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{Args: []string{"--ping-interval", "100ms", "--idle-timeout", "2s"}}), "acme")
 	watcher := acme.service("watch").Listen("status.agent.>")
 	alive := acme.agent("alive", "general")
@@ -112,6 +117,7 @@ func TestSilentClient(t *testing.T) {
 
 // TestDeafPublisher: one that sends as fast as it can and reads nothing is cut off, and holds nobody up meanwhile.
 func TestDeafPublisher(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	deaf := rig.DialStuck(t, acme.Addr(), "/v1/ws?"+rig.Query("token", acme.token("deaf"), "channel_id", "noise"))
 	alice := acme.agent("alice", "general")

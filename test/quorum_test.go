@@ -10,6 +10,7 @@ import (
 
 // TestReadinessFollowsTheQuorum takes two of three nodes away and brings one back.
 func TestReadinessFollowsTheQuorum(t *testing.T) {
+	t.Parallel()
 	nodes := parley.StartCluster(t, 3)
 	last := nodes[2]
 	readiness := func() rig.Response { return rig.Do(t, http.MethodGet, last.AdminURL()+"/readyz", "", "") }

@@ -13,6 +13,7 @@ import (
 // TestResume has a reader lose its connection again and again, and the broker die now and then, while others write. With
 // `since` it gets exactly what it missed: all of it, once, in order.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	const total, rounds = 1500, 12
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
@@ -81,6 +82,7 @@ func writeAll(t *testing.T, addr, token, channel string, total int) {
 
 // TestSinceForms tries what `since` may be, in the query and in a subscribe frame.
 func TestSinceForms(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	for i, c := range []struct {
 		name  string
@@ -122,6 +124,7 @@ func TestSinceForms(t *testing.T) {
 
 // TestGap: what retention has dropped is told, never passed over.
 func TestGap(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--retention", "1s", "--dedupe-window", "1s"}})
 	acme := newTenant(t, server, "acme")
 	alice := acme.agent("alice", "general", "echo", "false")

@@ -16,6 +16,7 @@ import (
 // TestSecretsStayOutOfSight hands credentials over in every place where one may stand, good ones and bad ones, and then
 // looks for them in everything that the server has written: logs, metrics, answers.
 func TestSecretsStayOutOfSight(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--log-level", "debug"}})
 	acme := newTenant(t, server, "acme")
 	secret := []byte("hs-secret-canary-0123456789abcdef0123456789")

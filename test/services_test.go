@@ -10,6 +10,7 @@ import (
 )
 
 func TestServiceSpeaksToAgents(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general")
 	service := acme.service("backend")
@@ -42,6 +43,7 @@ func TestServiceSpeaksToAgents(t *testing.T) {
 }
 
 func TestServiceSendsBytes(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general")
 	payload := "\xff\x00\xfe binary"
@@ -54,6 +56,7 @@ func TestServiceSendsBytes(t *testing.T) {
 }
 
 func TestServiceHearsAgents(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	service := acme.service("backend")
 	channel, inbox := service.Listen("channel.general"), service.Listen("agent.bob")
@@ -70,6 +73,7 @@ func TestServiceHearsAgents(t *testing.T) {
 }
 
 func TestServiceWritesToAnInbox(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	service := acme.service("backend")
 	service.Say("agent.bob", "first, while bob is away")
@@ -81,6 +85,7 @@ func TestServiceWritesToAnInbox(t *testing.T) {
 }
 
 func TestServicePublishesOutsideTheGrammar(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general")
 	service := acme.service("backend")
@@ -96,6 +101,7 @@ func TestServicePublishesOutsideTheGrammar(t *testing.T) {
 }
 
 func TestServiceIsHeldToItsSubjects(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	alice := acme.agent("alice", "general")
 	service := acme.service("reader", "--sub", "channel.general")

@@ -58,6 +58,7 @@ func mustDo(t *testing.T, service *rig.Service, session, verb, body string) serv
 
 // TestServiceTakesOver: all of a hand-off by a service, as its events and as the user sees it.
 func TestServiceTakesOver(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	worker, service := acme.aiWorker("llm"), acme.service("desk")
 	ann, id := acme.chat("ann")
@@ -127,6 +128,7 @@ func TestServiceTakesOver(t *testing.T) {
 
 // TestServiceIsRefused: what a service can't do in a session, and what the broker says.
 func TestServiceIsRefused(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	service, stranger := acme.service("desk"), evil.service("desk")
@@ -164,6 +166,7 @@ func TestServiceIsRefused(t *testing.T) {
 
 // TestServiceForgesNothing: only the broker writes logs, asks workers and speaks as one.
 func TestServiceForgesNothing(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	worker, service := acme.aiWorker("llm"), acme.service("desk")
 	ann, id := acme.chat("ann")

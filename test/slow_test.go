@@ -9,6 +9,7 @@ import (
 
 // TestSlowReader: one that does not read is cut off, holds nobody up, and misses nothing when it resumes.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	const total = 350 // of 60 KB each: more than all buffers on the way hold
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	token := acme.token("slow")

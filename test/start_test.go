@@ -36,6 +36,7 @@ func checkRefusal(t *testing.T, r rig.Result, wants ...string) {
 }
 
 func TestStartRefusesATakenPort(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,7 @@ func TestStartRefusesATakenPort(t *testing.T) {
 }
 
 func TestStartRefusesADirectoryInUse(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	checkRefusal(t, serve(t, server.Data), server.Data, "in use by another process", "--data")
 	acme := newTenant(t, server, "acme") // the first one is unharmed
@@ -60,6 +62,7 @@ func TestStartRefusesADirectoryInUse(t *testing.T) {
 }
 
 func TestStartRefusesAnUnusableDirectory(t *testing.T) {
+	t.Parallel()
 	file := rig.WriteFile(t, "file", nil)
 	for name, dir := range map[string]string{"below a file": filepath.Join(file, "data"), "a file": file, "of the kernel's": "/proc/parley"} {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +75,7 @@ func TestStartRefusesAnUnusableDirectory(t *testing.T) {
 // either refuses, naming what is wrong, or works with everything that was there. What a damaged block of a tenant's own
 // stream held is lost, and the log has to say so; the broker never comes up without its tenants.
 func TestStartRefusesDamage(t *testing.T) {
+	t.Parallel()
 	seed := filepath.Join(t.TempDir(), "data")
 	server := parley.Start(t, rig.Options{Data: seed})
 	newTenant(t, server, "acme").agent("alice", "general").Publish("precious")

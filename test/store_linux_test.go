@@ -10,6 +10,7 @@ import (
 
 // TestFullStore: nothing is stored on a disk that is nearly full, everybody is told, and connections live on.
 func TestFullStore(t *testing.T) {
+	t.Parallel()
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	acme.agent("alice", "general", "echo", "false").Publish("while there was room")
 	acme.Kill()
@@ -36,6 +37,7 @@ func TestFullStore(t *testing.T) {
 // TestFailedStore takes the disk away from under a running broker: from one moment on every write fails. Nothing may be
 // acknowledged any more, and the broker must not go on as if nothing had happened.
 func TestFailedStore(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	alice := acme.agent("alice", "general", "echo", "false")

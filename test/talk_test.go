@@ -102,6 +102,7 @@ func (k talker) listen(t *testing.T, s *rig.Socket, n int) (text string, ended b
 
 // TestOneConversationInTwoDialects types in one dialect and watches the answer in the other.
 func TestOneConversationInTwoDialects(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	chat, assistant := talkers["chat"], talkers["assistant"]
 	page := assistant.open(t, server, "ann")
@@ -126,6 +127,7 @@ func TestOneConversationInTwoDialects(t *testing.T) {
 
 // TestConversationsOfOthers: nobody reaches another user's conversation, nor one of another tenant.
 func TestConversationsOfOthers(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	evil := newTenant(t, server, "evil")
 	chat := talkers["chat"]
@@ -163,6 +165,7 @@ func TestConversationsOfOthers(t *testing.T) {
 
 // TestTooFast sends until the broker says that it is too fast. The connection goes on.
 func TestTooFast(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	s := rig.Dial(t, server.Addr(), "/?token="+userToken(server, "ann"))
 	s.Next()
@@ -189,6 +192,7 @@ func TestTooFast(t *testing.T) {
 
 // TestFramesThatEndAChat sends what no connection survives.
 func TestFramesThatEndAChat(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	for name, k := range talkers {
 		for what, c := range map[string]struct {
@@ -211,6 +215,7 @@ func TestFramesThatEndAChat(t *testing.T) {
 
 // TestBadFramesOfChats answers each bad frame in the form of the dialect's document, and goes on.
 func TestBadFramesOfChats(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	const format, unknown = "Invalid message format", "Unknown message type"
 	chat, page := talkers["chat"].open(t, server, "ann"), talkers["assistant"].open(t, server, "ann")

@@ -15,6 +15,7 @@ import (
 
 // TestTour walks the README's tour: dev mode, a chat, the two example programs, the command line.
 func TestTour(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{Args: []string{"--dev"}})
 	alice, bob := printed(t, server, "ALICE"), printed(t, server, "BOB")
 

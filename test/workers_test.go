@@ -39,6 +39,7 @@ func answered(t *testing.T, s *rig.Socket, text string) (answer string, end rig.
 }
 
 func TestEchoWorker(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme, globex := newTenant(t, server, "acme"), newTenant(t, server, "globex")
 	worker := parley.Program(t, nil, "worker", "echo", "--nats", server.NATSURL(), "--rate", "1000",
@@ -55,6 +56,7 @@ func TestEchoWorker(t *testing.T) {
 }
 
 func TestWorkerRefuses(t *testing.T) {
+	t.Parallel()
 	server := parley.Start(t, rig.Options{})
 	acme := newTenant(t, server, "acme")
 	creds, broken := acme.workerCreds("w"), rig.WriteFile(t, "broken.creds", []byte("nothing"))
@@ -80,6 +82,7 @@ func TestWorkerRefuses(t *testing.T) {
 }
 
 func TestOpenAIWorker(t *testing.T) {
+	t.Parallel()
 	const key = "sk-do-not-log"
 	acme := newTenant(t, parley.Start(t, rig.Options{}), "acme")
 	model := fakemodel.New()
@@ -142,6 +145,7 @@ func TestOpenAIWorker(t *testing.T) {
 
 // TestJavaScriptWorker runs the worker of examples/worker-js, over a crash of the broker in mid-answer.
 func TestJavaScriptWorker(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join("..", "examples", "worker-js")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@nats-io")); err != nil {
 		t.Fatalf("the packages of the worker are missing: run `make deps`: %v", err)
@@ -153,6 +157,7 @@ func TestJavaScriptWorker(t *testing.T) {
 
 // TestPythonWorker does the same with examples/worker-py. Debian has no package of its NATS client, so it can't be asked for.
 func TestPythonWorker(t *testing.T) {
+	t.Parallel()
 	for _, python := range []string{os.Getenv("PARLEY_TEST_PYTHON"), "python3", "/usr/bin/python3"} {
 		if python == "" || exec.Command(python, "-c", "import nats, nkeys").Run() != nil {
 			continue
@@ -205,6 +210,7 @@ func testForeignWorker(t *testing.T, command func(creds, url string) *exec.Cmd) 
 
 // TestWorkersAreKilled kills the worker that answers, twice in each of ten answers, and expects each to be whole.
 func TestWorkersAreKilled(t *testing.T) {
+	t.Parallel()
 	const messages, kills, words = 10, 2, 200
 	acme := newTenant(t, parley.Start(t, rig.Options{Args: []string{"--worker-silence", "2s"}}), "acme")
 	creds := acme.workerCreds("w")
