@@ -52,8 +52,21 @@ var forGood = time.Unix(1<<40, 0)
 
 // accountToken returns the account's public key and its signed JWT.
 func (id *identity) accountToken(a Account) (key, token string, err error) {
-	if key, err = id.accountKey(a.ID); err != nil {
+	claims, err := id.accountClaims(a)
+	if err != nil {
 		return "", "", err
+	}
+	if token, err = claims.Encode(id.operator); err != nil {
+		return "", "", fmt.Errorf("sign account %s: %w", a.ID, err)
+	}
+	return claims.Subject, token, nil
+}
+
+// accountClaims is what the account's JWT says.
+func (id *identity) accountClaims(a Account) (*jwt.AccountClaims, error) {
+	key, err := id.accountKey(a.ID)
+	if err != nil {
+		return nil, err
 	}
 	claims := jwt.NewAccountClaims(key)
 	claims.Name = a.Name
@@ -76,10 +89,7 @@ func (id *identity) accountToken(a Account) (key, token string, err error) {
 	for _, user := range a.RevokedUsers {
 		claims.RevokeAt(user, forGood)
 	}
-	if token, err = claims.Encode(id.operator); err != nil {
-		return "", "", fmt.Errorf("sign account %s: %w", a.ID, err)
-	}
-	return key, token, nil
+	return claims, nil
 }
 
 // fixedToken is accountToken for the accounts that no tenant owns, the same whenever it is made.
@@ -124,8 +134,7 @@ func (id *identity) undated(token string) (string, error) {
 // revoked users, all connections are closed. In a cluster that holds for all nodes that this one can reach; the others
 // take it over as soon as they can be reached again.
 func (e *Engine) PutAccount(ctx context.Context, a Account) error {
-	a.StorageBytes *= int64(e.replicas()) // the servers count every copy
-	_, token, err := e.id.accountToken(a)
+	_, token, err := e.id.accountToken(e.counted(a))
 	if err != nil {
 		return err
 	}
@@ -141,6 +150,12 @@ func (e *Engine) PutAccount(ctx context.Context, a Account) error {
 		return e.everywhere(ctx, admitAccount, a.ID)
 	}
 	return nil
+}
+
+// counted is a as the servers count: every copy of a stream.
+func (e *Engine) counted(a Account) Account {
+	a.StorageBytes *= int64(e.replicas())
+	return a
 }
 
 // EraseAccount removes an account and every byte it has stored, and verifies that. Erasing what is not there succeeds.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"parley/internal/fault"
 )
@@ -221,9 +224,13 @@ func TestNodesSuspendAndEraseEverywhere(t *testing.T) {
 	})
 }
 
-func TestANodeLearnsOfADeletionItMissed(t *testing.T) {
+// TestANodeLearnsWhatItMissed has accounts changed and deleted while a node is down, and another one while a node that
+// runs is not told.
+func TestANodeLearnsWhatItMissed(t *testing.T) {
 	c := startCluster(t, 3)
 	kept, gone := mustAccount(t, c.nodes[0]), mustAccount(t, c.nodes[0])
+	leaked, leakedKey := mustCreds(t, c.nodes[2], kept)
+	good, goodKey := mustCreds(t, c.nodes[2], kept)
 	conn, err := c.nodes[0].Acquire(t.Context(), gone)
 	if err != nil {
 		t.Fatal(err)
@@ -239,8 +246,13 @@ func TestANodeLearnsOfADeletionItMissed(t *testing.T) {
 	if err := c.nodes[0].EraseAccount(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
+	all := []Account{{ID: kept, Name: "acme", RevokedUsers: []string{leakedKey}}}
+	if err := c.nodes[0].PutAccount(t.Context(), all[0]); err != nil {
+		t.Fatal(err)
+	}
 	c.start(2)
-	all := []Account{{ID: kept, Name: "acme"}}
+	wantAuth(t, c.nodes[2], leaked, "revoked while the node was down", false)
+	wantAuth(t, c.nodes[2], good, "good all the time", true)
 	if err := c.nodes[2].Restore(t.Context(), all, false); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("an account that nobody knows: %v", err)
 	}
@@ -251,6 +263,7 @@ func TestANodeLearnsOfADeletionItMissed(t *testing.T) {
 		t.Error("the account is still there")
 	}
 	mustAcquire(t, c.nodes[2], kept)
+	nodeConforms(t, c.nodes[2], all[0], good, goodKey)
 	eventually(t, func(context.Context) error {
 		if name := findBytes(t, c.cfgs[2].DataDir, "canary-4711"); name != "" {
 			return fmt.Errorf("%s still holds the tenant's data", name)
@@ -273,4 +286,55 @@ func TestRoutesNeedTheOperatorsSeed(t *testing.T) {
 			t.Errorf("%s knows %d nodes", e.cfg.ServerName, n)
 		}
 	}
+}
+
+// nodeConforms checks that a node follows what it hears of an account from nobody but the registry.
+func nodeConforms(t *testing.T, e *Engine, a Account, creds []byte, userKey string) {
+	t.Helper()
+	conform := func(a Account) {
+		t.Helper()
+		if err := e.ConformAccount(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conform(a)
+	nc := wantAuth(t, e, creds, "not revoked", true)
+	cut := nc.StatusChanged(nats.CLOSED)
+	suspended := a
+	suspended.Suspended = true
+	conform(suspended)
+	<-cut
+	wantAuth(t, e, creds, "of a suspended account", false)
+	if _, err := e.Acquire(t.Context(), a.ID); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("Acquire of an account that is suspended elsewhere: %v", err)
+	}
+	conform(a)
+	wantAuth(t, e, creds, "of an account that was resumed elsewhere", true)
+	mustAcquire(t, e, a.ID)
+	a.RevokedUsers = append(a.RevokedUsers, userKey)
+	conform(a)
+	wantAuth(t, e, creds, "revoked elsewhere", false)
+}
+
+// mustCreds makes credentials that may listen to channels.
+func mustCreds(t *testing.T, e *Engine, a AccountID) (creds []byte, userKey string) {
+	t.Helper()
+	creds, userKey, err := e.Creds(a, CredsRequest{Name: "svc", Subscribe: []string{"channel.>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return creds, userKey
+}
+
+// wantAuth connects a service to this node and checks whether it is let in.
+func wantAuth(t *testing.T, e *Engine, creds []byte, what string, want bool) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(e.ServicesURL(), nats.UserCredentialBytes(creds), nats.NoReconnect(), nats.IgnoreDiscoveredServers())
+	if (err == nil) != want || err != nil && !errors.Is(err, nats.ErrAuthRevoked) && !errors.Is(err, nats.ErrAuthorization) {
+		t.Fatalf("credentials %s: %v", what, err)
+	}
+	if nc != nil {
+		t.Cleanup(nc.Close)
+	}
+	return nc
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // Restore compares the accounts that the servers know with all that there should be. What is missing or damaged
-// is made again, so that no tenant is locked out of its data. An account that nobody knows is a fault: whoever keeps
+// is made again, so that no tenant is locked out of its data, and what this node has missed is made up for. An account that nobody knows is a fault: whoever keeps
 // the list has lost a part of it, and must not begin anew beside data that somebody still counts on. Unless the list is
 // known to be whole: then it was deleted while a server was down, and is removed there, too.
 func (e *Engine) Restore(ctx context.Context, all []Account, whole bool) error {
@@ -31,7 +31,13 @@ func (e *Engine) Restore(ctx context.Context, all []Account, whole bool) error {
 		}
 	}
 	for key, a := range known {
-		if a.ID == systemAccount || a.ID == brokerAccount || present[key] {
+		if a.ID == systemAccount || a.ID == brokerAccount {
+			continue
+		}
+		if present[key] {
+			if err := e.ConformAccount(a); err != nil {
+				return err
+			}
 			continue
 		}
 		e.log.Warn("an account was missing or damaged and is made again", "account", a.ID, "tenant", a.Name)

@@ -42,6 +42,9 @@ func (e *Engine) startServer(ctx context.Context) error {
 	if err := e.adopt(ctx); err != nil {
 		return err
 	}
+	if err := e.catchUp(ctx); err != nil {
+		return err
+	}
 	return e.runServer(ctx, nil)
 }
 
@@ -107,9 +110,9 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 // accountResolver keeps the account JWTs in the data directory. The two that no tenant owns must be there before the
 // first connection, which is the one that could push them.
 func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
-	resolver, err := server.NewDirAccResolver(e.dir.accounts(), 0, time.Minute, server.HardDelete, server.FetchTimeout(fetchTimeout))
+	resolver, err := e.openTokens()
 	if err != nil {
-		return nil, unusable(e.dir.path, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -124,6 +127,15 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 		if err := resolver.Store(key, token); err != nil {
 			return nil, unusable(e.dir.path, err)
 		}
+	}
+	return resolver, nil
+}
+
+// openTokens opens the directory of the account JWTs. The caller closes it.
+func (e *Engine) openTokens() (*server.DirAccResolver, error) {
+	resolver, err := server.NewDirAccResolver(e.dir.accounts(), 0, time.Minute, server.HardDelete, server.FetchTimeout(fetchTimeout))
+	if err != nil {
+		return nil, unusable(e.dir.path, err)
 	}
 	return resolver, nil
 }

@@ -37,6 +37,8 @@ type servers interface {
 	accounts(ctx context.Context) (map[string]bool, error)
 	// token returns the token of an account.
 	token(ctx context.Context, key string) (string, error)
+	// conform has this engine's server take an account as it is described, if it has another idea of it.
+	conform(a Account) error
 	// disown deals with an account that the registry does not know; whole says that the registry is known to be complete.
 	disown(ctx context.Context, key string, whole bool) error
 	// sweep waits until nothing of what an account had stored is left within this engine's reach.

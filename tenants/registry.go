@@ -20,6 +20,7 @@ type engine interface {
 	PutAccount(ctx context.Context, a broker.Account) error
 	ApplyHistoryAge(ctx context.Context, a broker.Account) error
 	NoteAccount(a broker.Account) // never blocks
+	ConformAccount(a broker.Account) error
 	EraseAccount(ctx context.Context, a broker.AccountID) error
 	Creds(a broker.AccountID, req broker.CredsRequest) (creds []byte, userKey string, err error)
 	Restore(ctx context.Context, all []broker.Account, whole bool) error
@@ -40,6 +41,7 @@ type Registry struct {
 	engine engine
 	bucket jetstream.KeyValue
 	uses   *uses
+	news   *news
 	verify *verifier
 	fetch  *fetcher
 	log    *slog.Logger
@@ -69,7 +71,7 @@ func open(ctx context.Context, e engine, cfg Config, log *slog.Logger) (*Registr
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Registry{
-		cfg: cfg, engine: e, log: log, fetch: newFetcher(cfg),
+		cfg: cfg, engine: e, log: log, fetch: newFetcher(cfg), news: newNews(),
 		residents: map[ID]resident{}, graves: map[ID]grave{}, changed: make(chan struct{}), listeners: map[int]func(Tenant){},
 	}
 	if r.verify, err = newVerifier(cfg, r.resident, log); err != nil {

@@ -28,6 +28,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { r.settleRegularly(ctx) })
 	beside.Go(func() { r.writeUses(ctx) })
+	beside.Go(func() { r.conformAll(ctx) })
 	defer beside.Wait()
 	for {
 		err := r.follow(ctx)
@@ -215,6 +216,9 @@ func (r *Registry) put(t Tenant) {
 	r.engine.NoteAccount(t.account())
 	res := resident{tenant: t, ring: newKeyring(t, previous, r.cfg, r.fetch, r.log), refused: newRefusals(t.Revocations)}
 	r.publish(t, func() { r.residents[t.ID] = res })
+	if known && t.State.settled() && r.engine.Clustered() {
+		r.news.add(t.ID)
+	}
 }
 
 // remove forgets a tenant, unless a later state than revision is known.
