@@ -128,10 +128,27 @@ func NewPublisher(conn *broker.Conn, committer *Committer, cfg Config) (*Publish
 // Publish hands m to the stream and returns; r learns the outcome. It waits while the window is full. An error means
 // that nothing was sent and r will not be called.
 func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
-	cost := min(int64(len(m.Data))+slotOverhead, p.cfg.WindowBytes)
+	cost := p.cost(m)
 	if err := p.window.Acquire(ctx, cost); err != nil {
 		return err
 	}
+	return p.hand(m, r, cost)
+}
+
+// TryPublish is Publish for those who must not wait: it reports false when nothing was sent, because the window is full or
+// because of anything else. Without Config.Resend, m's data is the caller's again when it returns.
+func (p *Publisher) TryPublish(m Message, r Receipt) bool {
+	cost := p.cost(m)
+	return p.window.TryAcquire(cost) && p.hand(m, r, cost) == nil
+}
+
+// cost is what a message takes of the window.
+func (p *Publisher) cost(m Message) int64 {
+	return min(int64(len(m.Data))+slotOverhead, p.cfg.WindowBytes)
+}
+
+// hand sends a message for which there is room in the window.
+func (p *Publisher) hand(m Message, r Receipt, cost int64) error {
 	number, held, err := p.take(slot{receipt: r, cost: cost, bytes: len(m.Data), sent: time.Now()}, m)
 	if err != nil {
 		p.window.Release(cost)

@@ -45,11 +45,26 @@ type Departure struct {
 	MsgID   string // by which the stream recognises a repetition. Zero means that it does not.
 	Data    []byte
 
-	Unstored bool // no stream takes it: it is for those who listen now
+	Unstored bool      // no stream takes it: it is for those who listen now
+	CopyOf   *Original // it is a live copy, as streams make them. Nil means that it is not.
 
 	After *uint64       // the newest message on the subject must be this one, 0 for none. Nil means any.
 	TTL   time.Duration // how long the message is kept, in whole seconds. Zero means as long as the stream's others.
 	Trace string        // the traceparent of whatever it is about. Zero means that nobody traces it.
+}
+
+// Original is the stored message that a live copy is of.
+type Original struct {
+	Stream   Stream
+	Subject  Subject
+	Seq      uint64
+	Previous uint64 // the sequence of the one before it on the same subject, 0 when it is the first
+}
+
+// lines appends the header lines that tell a copy, as a stream writes them.
+func (o *Original) lines(b []byte) []byte {
+	b = fmt.Appendf(b, "Nats-Stream: %s\r\nNats-Subject: %s\r\n", o.Stream, o.Subject)
+	return fmt.Appendf(b, "Nats-Sequence: %d\r\nNats-Last-Sequence: %d\r\n", o.Seq, o.Previous)
 }
 
 // traceHeader is the W3C's name of the header line.
@@ -57,7 +72,7 @@ const traceHeader = "traceparent"
 
 // header appends the message's header, nothing for a message that needs none.
 func (m *Departure) header(b []byte) []byte {
-	if m.MsgID == "" && !m.Unstored && m.After == nil && m.TTL <= 0 && m.Trace == "" {
+	if m.MsgID == "" && !m.Unstored && m.After == nil && m.TTL <= 0 && m.Trace == "" && m.CopyOf == nil {
 		return b
 	}
 	b = append(b, "NATS/1.0\r\n"...)
@@ -72,6 +87,9 @@ func (m *Departure) header(b []byte) []byte {
 	}
 	if m.TTL > 0 {
 		b = append(strconv.AppendInt(append(b, nats.MsgTTLHdr+": "...), int64(m.TTL/time.Second), 10), "\r\n"...)
+	}
+	if m.CopyOf != nil {
+		b = m.CopyOf.lines(b)
 	}
 	if m.Trace != "" {
 		b = append(append(append(b, traceHeader+": "...), m.Trace...), "\r\n"...)

@@ -39,6 +39,8 @@ type pipe struct {
 	lastID uint64          // guarded by mu
 	closed bool            // guarded by mu
 
+	arrival Arrival // what is being taken; touched by the reader only
+
 	subsMu sync.RWMutex        // may be locked under mu
 	subs   map[uint64]*LinkSub // guarded by subsMu
 }
@@ -291,7 +293,8 @@ func (p *pipe) carryOut(o operation, took []*LinkSub) ([]*LinkSub, error) {
 			s.paused = false
 			took = append(took, s)
 		}
-		s.taker.Take(&Arrival{Sub: s, Subject: o.subject, Reply: o.reply, Header: o.header, Data: o.data})
+		p.arrival = Arrival{Sub: s, Subject: o.subject, Reply: o.reply, Header: o.header, Data: o.data}
+		s.taker.Take(&p.arrival)
 	case opPing:
 		p.mu.Lock()
 		p.out = append(p.out, "PONG\r\n"...)

@@ -1,6 +1,9 @@
 package broker
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // GatewayRoot begins the subjects between the nodes.
 const GatewayRoot = rootGateway
@@ -10,6 +13,15 @@ func SessionLog(session Token) Subject { return sessionSubject(session, "log") }
 
 // SessionRun is where workers publish what they make of a session's request.
 func SessionRun(session Token) Subject { return sessionSubject(session, "run") }
+
+// RunSession returns the session of a subject of SessionRun, which is not looked at closely: it may be no Token.
+func RunSession(subject []byte) (session []byte, ok bool) {
+	rest, ok := bytes.CutPrefix(subject, []byte(rootSession))
+	if !ok {
+		return nil, false
+	}
+	return bytes.CutSuffix(rest, []byte(".run"))
+}
 
 // SessionControl is where workers are told to stop.
 func SessionControl(session Token) Subject { return sessionSubject(session, "control") }

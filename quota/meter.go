@@ -94,6 +94,9 @@ func (t *Tenant) pace(now, n, messages, bytes int64) error {
 	return nil
 }
 
+// LimitsTokens reports whether Tokens may ask for a pause.
+func (t *Tenant) LimitsTokens() bool { return t.tokensPerSecond.or(0) != 0 }
+
 // Tokens counts n tokens of an AI answer and returns for how many nanoseconds the answer should pause, so that the
 // tenant's limit is kept.
 func (t *Tenant) Tokens(n int) (pause int64) {

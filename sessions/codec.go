@@ -14,7 +14,8 @@ import (
 // encode lays an event out as it is stored. Chunks, of which there are most, are written by hand.
 func encode(e *Event) ([]byte, error) {
 	if e.Kind == Chunk {
-		return appendChunk(make([]byte, 0, 192+len(e.Text)), e), nil
+		data, _ := appendChunk(make([]byte, 0, 192+len(e.Text)), e)
+		return data, nil
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -25,7 +26,8 @@ func encode(e *Event) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-func appendChunk(dst []byte, e *Event) []byte {
+// appendChunk appends a chunk and returns how much of it its text is.
+func appendChunk(dst []byte, e *Event) (_ []byte, text int) {
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendUint(dst, e.Index, 10)
 	dst = append(dst, `,"time":"`...)
@@ -33,7 +35,9 @@ func appendChunk(dst []byte, e *Event) []byte {
 	dst = append(dst, `","kind":"chunk","id":`...)
 	dst = rawjson.AppendString(dst, e.ID)
 	dst = append(dst, `,"text":`...)
+	text = -len(dst)
 	dst = rawjson.AppendString(dst, e.Text)
+	text += len(dst)
 	for _, number := range [...]struct {
 		name  string
 		value uint64
@@ -42,7 +46,7 @@ func appendChunk(dst []byte, e *Event) []byte {
 			dst = strconv.AppendUint(append(dst, number.name...), number.value, 10)
 		}
 	}
-	return append(dst, '}')
+	return append(dst, '}'), text
 }
 
 // decode reads an event, or something that is foreign to the log. Only the broker writes events, so that one that can't be
@@ -69,19 +73,36 @@ func hasKind(data []byte) bool {
 // a session's log for example.
 func (e *Event) foreign() bool { return e.Kind == "" }
 
-// decodeOutput reads what a worker has sent. Names that are not known are left out.
-func decodeOutput(data []byte) (o output, err error) {
+// decodeOutput reads what a worker has sent. Names that are not known are left out. The worker says most things again
+// and again: strings that are in like, which may be nil, are shared with it.
+func decodeOutput(data []byte, like *output) (*output, error) {
+	o := new(output)
 	var room [12]rawjson.Member
 	members, err := rawjson.Object(room[:0], data)
 	if err != nil {
 		return o, err
 	}
 	for _, m := range members {
+		if like != nil && o.share(m, like) {
+			continue
+		}
 		if err := o.read(m); err != nil {
 			return o, fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
 	return o, nil
+}
+
+// share takes a member from like if it is the same there.
+func (o *output) share(m rawjson.Member, like *output) bool {
+	switch m.Name {
+	case "run", "type":
+		if same := *like.text(m.Name); m.Is(same) {
+			*o.text(m.Name) = same
+			return true
+		}
+	}
+	return false
 }
 
 // read takes one member of a worker's message.

@@ -36,7 +36,7 @@ func FuzzOutput(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := decodeOutput(data)
+		o, err := decodeOutput(data, &output{Run: "r", Type: "chunk"})
 		if err != nil {
 			return
 		}

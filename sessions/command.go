@@ -301,4 +301,7 @@ func (h *Hub) owned(ctx context.Context, p Principal, id string) (*space, broker
 }
 
 // now is the time that events carry.
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+func now() time.Time { return stamp(time.Now()) }
+
+// stamp is a moment as the log has it.
+func stamp(at time.Time) time.Time { return at.UTC().Truncate(time.Millisecond) }

@@ -56,12 +56,30 @@ type runs struct{ space *space }
 
 // Take implements broker.Taker.
 func (r runs) Take(m *broker.Arrival) {
-	id, _, ok := broker.Subject(m.Subject).Session()
+	s := r.space
+	id, ok := broker.RunSession(m.Subject)
 	if !ok {
 		return
 	}
-	if o, err := r.space.readOutput(string(m.Reply), m.Data); err == nil {
-		r.space.writeOutput(id, o)
+	s.mu.Lock()
+	w := s.writers[broker.Token(id)]
+	s.mu.Unlock()
+	var like *output
+	if w != nil {
+		like = w.last
+	}
+	o, err := s.readOutput(m.Reply, m.Data, like)
+	if err != nil {
+		return
+	}
+	if w != nil {
+		w.last = o
+		if w.take(call{output: o}) {
+			return
+		}
+	}
+	if id, err := broker.ParseToken(string(id)); err == nil {
+		s.writeOutput(id, o)
 	}
 }
 
@@ -74,7 +92,7 @@ func (s *space) takeOutput(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	o, err := s.readOutput(m.Reply, m.Data)
+	o, err := s.readOutput([]byte(m.Reply), m.Data, nil)
 	if err != nil || s.submit(id, call{output: o}) || s.forward(id, m) {
 		return
 	}
@@ -87,16 +105,21 @@ func (s *space) writeOutput(id broker.Token, o *output) {
 	}
 }
 
-// readOutput reads a worker's message, of which it keeps nothing. One that is none is answered.
-func (s *space) readOutput(inbox string, data []byte) (*output, error) {
-	o, err := decodeOutput(data)
-	o.space, o.inbox = s, inbox
+// readOutput reads a worker's message, of which it keeps nothing. One that is none is answered. What is as in another
+// message, which may be nil, is shared with it.
+func (s *space) readOutput(inbox, data []byte, like *output) (*output, error) {
+	o, err := decodeOutput(data, like)
+	if o.space = s; like != nil && string(inbox) == like.inbox {
+		o.inbox = like.inbox
+	} else {
+		o.inbox = string(inbox)
+	}
 	if err != nil {
 		err = fault.Wrap(fault.InvalidFormat, err, "This is no message of a worker: %s.", err)
 		o.refuse(err)
 		return nil, err
 	}
-	return &o, nil
+	return o, nil
 }
 
 // takeForwarded takes what a worker has sent to another node.
@@ -105,7 +128,7 @@ func (s *space) takeForwarded(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	if o, err := s.readOutput(m.Reply, m.Data); err == nil && !s.submit(id, call{output: o}) {
+	if o, err := s.readOutput([]byte(m.Reply), m.Data, nil); err == nil && !s.submit(id, call{output: o}) {
 		o.refuse(fault.New(fault.Unavailable, "The session is moving to another node."))
 	}
 }
@@ -181,16 +204,15 @@ func (o *output) refuse(err error) {
 func (w *writer) gather(first *output) []*output {
 	all, size := []*output{first}, len(first.Text)
 	for first.Type == "chunk" && size < maxOutputText {
-		select {
-		case c := <-w.calls:
-			o := c.output
-			if !o.follows(all[len(all)-1]) {
-				w.held = &c
-				return all
-			}
+		c, ok := w.pop()
+		if !ok {
+			break
+		}
+		if o := c.output; o.follows(all[len(all)-1]) {
 			all, size = append(all, o), size+len(o.Text)
-		default:
-			return w.slow(all, size)
+		} else {
+			w.unpop(c)
+			return all
 		}
 	}
 	return w.slow(all, size)
@@ -265,10 +287,7 @@ func (w *writer) record(all []*output) (err error) {
 	case "accept":
 		err = w.accept(o)
 	case "chunk":
-		e := &Event{Kind: Chunk, ID: w.fold.answer.ID, Start: w.fold.state.Answer.Seq, Offset: len(w.fold.text), N: o.N}
-		for _, o := range all {
-			e.Text += o.Text
-		}
+		e := w.chunk(all)
 		w.scratch = rawjson.AppendString(w.scratch[:0], e.Text)
 		if w.laidOut += len(w.scratch); w.laidOut > maxAnswer {
 			w.tellWorker()
@@ -277,7 +296,7 @@ func (w *writer) record(all []*output) (err error) {
 		}
 		if e.Text != "" {
 			w.countFirst(a.heard)
-			err = w.append(e, nil)
+			err = w.append(&e, nil)
 		}
 	case "tool_call", "tool_result":
 		if len(o.Tool)+len(o.CallID)+len(o.Arguments)+len(o.Result) > maxExtra {

@@ -27,6 +27,9 @@ func (w *writer) beginRun() error {
 // maxPause bounds how long one piece of an answer waits, so that what a session owes does not look like a dead worker.
 const maxPause = 5 * time.Second
 
+// limitsTokens reports whether pieces of answers may have to wait.
+func (s *space) limitsTokens() bool { return s.quota != nil && s.quota.LimitsTokens() }
+
 // slow keeps chunks for as long as the tenant's limit of tokens asks for. A token is what a worker sends as one chunk. What
 // comes meanwhile joins them; anything else, like a user who stops the answer, is not kept waiting.
 func (w *writer) slow(all []*output, size int) []*output {
@@ -45,7 +48,7 @@ func (w *writer) slow(all []*output, size int) []*output {
 		case c := <-w.calls:
 			o := c.output
 			if !o.follows(all[len(all)-1]) {
-				w.held = &c
+				w.unpop(c)
 				return all
 			}
 			q.Tokens(1)

@@ -68,20 +68,26 @@ func (w *writer) resume() {
 	}
 }
 
-// advance sees to it that the message whose turn it is gets a worker, and returns when to look again.
-func (w *writer) advance() time.Time {
-	cfg, state := w.space.hub.cfg, &w.fold.state
+// advance sees to it that the message whose turn it is gets a worker, and notes when to look again.
+func (w *writer) advance() {
 	if !w.fold.unfinished() {
 		w.attempt = nil
-		return time.Now().Add(cfg.Linger)
+		w.due = time.Now().Add(w.space.hub.cfg.Linger)
+		return
 	}
-	if w.attempt == nil || w.attempt.run != state.Pending[0].Run {
-		w.dispatch(state.Pending[0].Attempt + 1)
+	if run := w.fold.state.Pending[0].Run; w.attempt == nil || w.attempt.run != run {
+		w.dispatch(w.fold.state.Pending[0].Attempt + 1)
 	}
-	if w.attempt.worker == "" {
-		return w.attempt.since.Add(cfg.WorkerWait)
+	w.due = w.patience()
+}
+
+// patience is until when a worker is waited for, to come or to go on.
+func (w *writer) patience() time.Time {
+	cfg, a := w.space.hub.cfg, w.attempt
+	if a.worker == "" {
+		return a.since.Add(cfg.WorkerWait)
 	}
-	silent, late := w.attempt.heard.Add(cfg.WorkerSilence), w.attempt.since.Add(cfg.AnswerLimit)
+	silent, late := a.heard.Add(cfg.WorkerSilence), a.since.Add(cfg.AnswerLimit)
 	if late.Before(silent) {
 		return late
 	}

@@ -38,6 +38,8 @@ type space struct {
 	end  context.CancelFunc
 	jobs sync.WaitGroup // everything that the space has started
 
+	round []*piece // settled in this round of commits; touched by the committer only
+
 	serving chan struct{} // holds a token for each thing that is being done for a service
 
 	mu      sync.Mutex

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +30,7 @@ type writer struct {
 	space *space
 	id    broker.Token
 	calls chan call
-	held  *call          // taken from calls, and not carried out yet
+	held  []call         // taken from calls, and not carried out yet
 	log   broker.Subject // where the events are stored
 	live  broker.Subject // where services hear of them
 	nonce string         // tells this writer's requests from those of another one
@@ -49,9 +50,21 @@ type writer struct {
 	gateway []*nats.Subscription
 	broken  error // why it can't go on
 
-	bell    chan struct{} // told by alarm, and when the space closes
-	alarm   *time.Timer
-	alarmAt time.Time // when it rings; zero when it has
+	last *output // the newest that the Link has brought; touched by its reader only
+
+	bell  chan struct{} // told when something is due, when the writer broke, and when the space closes
+	due   time.Time     // when to look again though nothing comes
+	alarm *time.Timer
+
+	// What follows is guarded by turn, see pieces.go; alarm and due are, too, while own is not set.
+	turn    sync.Mutex
+	own     bool       // the goroutine has the writer
+	storing bool       // a piece is on its way to the disk, and has the writer unless own is set
+	stored  *sync.Cond // told when own is set and nothing is on its way any more
+	behind  []*output  // pieces that came while one was on its way
+	left    bool       // nothing is taken any more
+	alarmAt time.Time  // when alarm rings; zero when it has
+	one     [1]*output // for store
 }
 
 // call is what waits for a writer: a command, or what a worker has sent.
@@ -73,17 +86,21 @@ func (c call) refuse(err error) {
 // submit hands a call to the writer that runs on this node. It reports false when there is none.
 func (s *space) submit(id broker.Token, c call) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	w := s.writers[id]
-	if w == nil {
-		return false
-	}
-	w.take(c)
-	return true
+	s.mu.Unlock()
+	return w != nil && w.take(c)
 }
 
-// take queues a call. The caller holds the space's mu.
-func (w *writer) take(c call) {
+// take passes a piece on or queues a call. It reports false when the writer takes nothing any more.
+func (w *writer) take(c call) bool {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	if w.left {
+		return false
+	}
+	if c.output != nil && w.pass(c.output) {
+		return true
+	}
 	select {
 	case w.calls <- c:
 	default:
@@ -91,28 +108,41 @@ func (w *writer) take(c call) {
 			c.refuse(fault.New(fault.LimitExceeded, "Too much is waiting to be done in the session."))
 		}
 	}
+	return true
 }
 
 // write has this node write the session, beginning with a call.
 func (s *space) write(id broker.Token, c call) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return errClosed()
+	for {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return errClosed()
+		}
+		w := s.writers[id]
+		if w == nil {
+			w = s.newWriter(id)
+			s.writers[id] = w
+			s.jobs.Go(w.run)
+		}
+		s.mu.Unlock()
+		if w.take(c) {
+			return nil
+		}
 	}
-	w := s.writers[id]
-	if w == nil {
-		log := broker.SessionLog(id)
-		w = &writer{space: s, id: id, log: log, live: log.Live(), calls: make(chan call, maxCalls), nonce: uuid.NewString(), bell: make(chan struct{}, 1)}
-		s.writers[id] = w
-		s.jobs.Go(w.run)
-	}
-	w.take(c)
-	return nil
+}
+
+func (s *space) newWriter(id broker.Token) *writer {
+	log := broker.SessionLog(id)
+	w := &writer{space: s, id: id, log: log, live: log.Live(), calls: make(chan call, maxCalls), nonce: uuid.NewString(), bell: make(chan struct{}, 1), own: true}
+	w.stored = sync.NewCond(&w.turn)
+	w.alarm = time.AfterFunc(time.Hour, w.wakeUp)
+	return w
 }
 
 // run writes until nothing happens any more, the space closes, or another writer turns up.
 func (w *writer) run() {
+	defer w.alarm.Stop()
 	err := w.open()
 	if err == nil {
 		err = w.loop()
@@ -133,16 +163,8 @@ func (w *writer) run() {
 			w.space.wake(w.id)
 		})
 	}
-	if w.held != nil {
-		w.held.refuse(err)
-	}
-	for {
-		select {
-		case c := <-w.calls:
-			c.refuse(err)
-		default:
-			return
-		}
+	for c, ok := w.pop(); ok; c, ok = w.pop() {
+		c.refuse(err)
 	}
 }
 
@@ -192,57 +214,64 @@ func (w *writer) takeCommand(m *nats.Msg) {
 }
 
 func (w *writer) loop() error {
-	w.alarm = time.AfterFunc(time.Hour, w.ring)
-	defer w.alarm.Stop()
 	defer context.AfterFunc(w.space.life, w.ring)()
 	for w.broken == nil {
-		due := w.advance()
+		w.advance()
 		w.countRunning(w.attempt != nil)
 		if w.broken != nil {
 			break
 		}
-		c, came := w.next(due)
+		c, came := w.next()
 		switch {
 		case came:
 			w.carryOut(c)
+		case w.broken != nil:
 		case w.space.life.Err() != nil:
 			return errClosed()
-		case w.attempt == nil:
+		case w.attempt == nil && !time.Now().Before(w.due):
 			return nil
-		default:
+		case w.attempt != nil:
 			w.supervise()
 		}
 	}
 	return w.broken
 }
 
-// next returns the next call. It reports false when none has come by the time that something is due, and when the space
-// closes.
-func (w *writer) next(due time.Time) (c call, came bool) {
-	if w.held != nil {
-		c, w.held = *w.held, nil
-		return c, true
-	}
-	for {
-		w.setAlarm(due)
+// next returns the next call. It reports false when there is something else to look at.
+func (w *writer) next() (c call, came bool) {
+	if !w.yield() {
 		select {
 		case c := <-w.calls:
-			return c, true
+			w.acquire()
+			w.held = append(w.held, c)
 		case <-w.bell:
-			if w.space.life.Err() != nil {
-				return call{}, false
-			}
-			now := time.Now()
-			w.alarmAt = time.Time{}
-			w.owed.payLate(now)
-			if !now.Before(due) {
+			w.acquire()
+			if len(w.held) == 0 {
 				return call{}, false
 			}
 		}
 	}
+	return w.pop()
 }
 
-// ring has next look at the time, and at the space.
+// pop returns the next call if there is one already.
+func (w *writer) pop() (c call, ok bool) {
+	if len(w.held) > 0 {
+		c, w.held = w.held[0], w.held[1:]
+		return c, true
+	}
+	select {
+	case c = <-w.calls:
+		return c, true
+	default:
+		return c, false
+	}
+}
+
+// unpop has the next pop return a call.
+func (w *writer) unpop(c call) { w.held = slices.Insert(w.held, 0, c) }
+
+// ring has the goroutine look at what is due.
 func (w *writer) ring() {
 	select {
 	case w.bell <- struct{}{}:
@@ -250,8 +279,29 @@ func (w *writer) ring() {
 	}
 }
 
-// setAlarm has the bell rung when something is due, or before: an alarm is not put off by each call that comes.
-func (w *writer) setAlarm(due time.Time) {
+// wakeUp pays a worker what it is owed for long, and rings when the goroutine has something to do.
+func (w *writer) wakeUp() {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	w.alarmAt = time.Time{}
+	if w.own || w.storing {
+		return // who has the writer sets the alarm
+	}
+	now := time.Now()
+	w.owed.payLate(now)
+	if w.attempt != nil {
+		w.due = w.patience()
+	}
+	if !now.Before(w.due) {
+		w.ring()
+		return
+	}
+	w.setAlarm()
+}
+
+// setAlarm has the alarm ring when something is due, or before: it is not put off by each call that comes. Under turn.
+func (w *writer) setAlarm() {
+	due := w.due
 	if w.owed.newest != nil && w.owed.until.Before(due) {
 		due = w.owed.until
 	}
@@ -264,10 +314,13 @@ func (w *writer) setAlarm(due time.Time) {
 // leave takes the writer out of the table: what comes from now on goes to the next one.
 func (w *writer) leave() {
 	w.space.mu.Lock()
-	defer w.space.mu.Unlock()
 	if w.space.writers[w.id] == w {
 		delete(w.space.writers, w.id)
 	}
+	w.space.mu.Unlock()
+	w.turn.Lock()
+	w.left = true
+	w.turn.Unlock()
 }
 
 // carryOut does what a call asks for, and answers it.
@@ -347,28 +400,34 @@ func (w *writer) appendTraced(e *Event, next *State, parent string) error {
 		w.broken = o.Err
 		return o.Err
 	}
+	w.appended(e, o.Seq)
+	return nil
+}
+
+// appended takes note of an event that is on disk, and tells who wants to know.
+func (w *writer) appended(e *Event, seq uint64) {
 	before := w.fold.seq
-	w.fold.apply(e, o.Seq)
+	w.fold.apply(e, seq)
 	w.settled = true
 	if !w.space.hub.engine.Clustered() { // nobody else writes here, and nobody is told before the disk has it
 		if watch := w.space.watched(w.id); watch != nil {
-			watch.take(e, o.Seq)
+			watch.take(e, seq)
 		}
-		w.copy(data, o.Seq, before)
+		w.copy(e, seq, before)
 	}
 	if w.recent != nil && e.isMessage() {
 		w.recent = appendLine(w.recent, e)
 	}
-	return nil
 }
 
 // copy tells the tenant's services of an event, as the stream does it where there are more nodes. The copy may get lost.
-func (w *writer) copy(data []byte, seq, before uint64) {
+func (w *writer) copy(e *Event, seq, before uint64) {
 	if !w.space.conn.Heard(w.live) {
 		return
 	}
-	_ = w.space.conn.NATS().PublishMsg(&nats.Msg{Subject: string(w.live), Data: data, Header: nats.Header{
-		"Nats-Stream": {string(broker.Sessions)}, "Nats-Subject": {string(w.log)},
-		"Nats-Sequence": {strconv.FormatUint(seq, 10)}, "Nats-Last-Sequence": {strconv.FormatUint(before, 10)},
-	}})
+	if data, err := encode(e); err == nil { // it was laid out before
+		_ = w.space.link.Publish(broker.Departure{Subject: w.live, Data: data, CopyOf: &broker.Original{
+			Stream: broker.Sessions, Subject: w.log, Seq: seq, Previous: before,
+		}})
+	}
 }
