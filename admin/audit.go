@@ -33,7 +33,7 @@ type AuditEntry struct {
 	Phase     Phase      `json:"phase"`
 	Time      time.Time  `json:"time"`
 	Node      string     `json:"node"`              // that was asked
-	Key       string     `json:"key"`               // name of the admin key
+	Key       string     `json:"key"`               // name of the admin key; root is the one in the data directory
 	Person    string     `json:"person,omitempty"`  // who it was, in the words of the client: not proven
 	Address   string     `json:"address"`           // where the request came from
 	Operation string     `json:"operation"`         // as in the OpenAPI description
@@ -81,7 +81,10 @@ func (s *Server) record(rt route, who caller, w http.ResponseWriter, r *http.Req
 	if err := s.append(r.Context(), entry); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "Nothing was done, since it can't be written to the audit log now.")
 	}
-	failed := rt.handle(w, r)
+	failed := who.may(rt, r) // who may not has tried to, which is worth knowing
+	if failed == nil {
+		failed = s.serve(rt, who, w, r)
+	}
 	// The answer is complete only when the handler returns: who has it finds the outcome in the log.
 	entry.Took = time.Since(entry.Time).Seconds()
 	entry.Phase, entry.Time, entry.Code = Outcome, time.Now().UTC(), fault.CodeOf(failed)
@@ -116,7 +119,7 @@ func (s *Server) entry(rt route, who caller, w http.ResponseWriter, r *http.Requ
 		return e, fault.Wrap(fault.Internal, err, "make the id of an act")
 	}
 	e = AuditEntry{
-		ID: id.String(), Phase: Attempt, Time: time.Now().UTC(), Node: s.cfg.Node, Key: who.key, Person: who.person,
+		ID: id.String(), Phase: Attempt, Time: time.Now().UTC(), Node: s.cfg.Node, Key: who.key.Name, Person: who.person,
 		Operation: rt.id, Method: r.Method, Path: shortened(r.URL.Path), Address: r.RemoteAddr,
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {

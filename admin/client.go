@@ -36,7 +36,7 @@ func NewClient(baseURL, key string) (*Client, error) {
 	}
 	if !ValidKey(key) {
 		return nil, fault.New(fault.Usage, "What was given as the admin key is none.").
-			WithFix("It is in the file admin.key of the server's data directory.")
+			WithFix("Give the text that parley adminkey create has printed, or that of the file admin.key of the server's data directory.")
 	}
 	return &Client{base: strings.TrimSuffix(u.String(), "/"), key: key, http: &http.Client{
 		// The key must not follow to wherever a redirect leads.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"parley/admin/adminkey"
 	"parley/internal/openapi"
 	"parley/tenants"
 )
@@ -26,11 +27,12 @@ func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) error {
 func (s *Server) describe() *openapi.Document {
 	api := openapi.API{
 		Title: "Parley admin API", Version: s.cfg.Info().Version, Refusal: Problem{},
-		About: "Administration of a Parley broker. Every request carries the admin key: `Authorization: Bearer KEY`.",
+		About: "Administration of a Parley broker. Every request carries an admin key: `Authorization: Bearer KEY`.",
 		Enums: map[reflect.Type][]string{
 			reflect.TypeFor[tenants.State](): {"creating", "active", "suspending", "suspended", "resuming", "updating", "deleting", "restoring"},
 			reflect.TypeFor[tenants.Alg]():   {"HS256", "ES256", "EdDSA", "RS256"},
 			reflect.TypeFor[tenants.Scope](): {"chats:read", "chats:write", "rooms"},
+			reflect.TypeFor[adminkey.Role](): {"full", "read-only"},
 			reflect.TypeFor[Role]():          {"service", "worker"},
 			reflect.TypeFor[Phase]():         {"attempt", "outcome"},
 		},

@@ -23,16 +23,21 @@ type route struct {
 	query query       // what may follow the path; the variable parts of that are in pathParameters
 	gives map[int]any // by status, a value of the type of the answer; nil for none
 
+	// Who may: every key for what a tenant's path is about, keys for the whole broker for all else.
+	common bool // is about the broker, and for keys of single tenants, too
+	full   bool // is not for keys that may only read, although it is a GET: it hands out secrets, or is a burden
+
 	// All but GET is recorded in the audit log.
 	harmless bool                                                         // is not, since it changes nothing
 	private  bool                                                         // is although it is a GET: it shows what a tenant's people have said
 	names    func(w http.ResponseWriter, r *http.Request) (string, error) // the tenant, when the path does not
 }
 
+// changes reports whether the act changes anything.
+func (r route) changes() bool { return r.method != http.MethodGet && !r.harmless }
+
 // recorded reports whether the act belongs into the audit log.
-func (r route) recorded() bool {
-	return r.private || r.method != http.MethodGet && !r.harmless
-}
+func (r route) recorded() bool { return r.private || r.changes() }
 
 type query []openapi.Parameter
 
@@ -49,11 +54,11 @@ func nothing() map[int]any { return map[int]any{204: nil} }
 
 const ofTenant = "/tenants/{tenant}"
 
-// table is all endpoints that want the admin key.
+// table is all endpoints that want an admin key.
 func (s *Server) table() (all []route) {
 	for _, part := range [][]route{
 		s.nodeRoutes(), s.usageRoutes(), s.auditRoutes(), s.tenantRoutes(), s.credentialRoutes(), s.agentRoutes(), s.channelRoutes(), s.sessionRoutes(),
-		s.roomRoutes(), s.backupRoutes(),
+		s.roomRoutes(), s.backupRoutes(), s.adminKeyRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -62,8 +67,8 @@ func (s *Server) table() (all []route) {
 
 func (s *Server) nodeRoutes() []route {
 	return []route{
-		{id: "getInfo", method: "GET", path: "/info", handle: s.info, says: "What runs, and where.", gives: answer(Info{})},
-		{id: "getOpenAPI", method: "GET", path: "/openapi.json", handle: s.openAPI, says: "This description.", gives: answer(jsontext.Value{})},
+		{id: "getInfo", method: "GET", path: "/info", handle: s.info, says: "What runs, and where.", gives: answer(Info{}), common: true},
+		{id: "getOpenAPI", method: "GET", path: "/openapi.json", handle: s.openAPI, says: "This description.", gives: answer(jsontext.Value{}), common: true},
 		{id: "listNodes", method: "GET", path: "/nodes", handle: s.listNodes, says: "List the nodes of the cluster.", gives: answer(Nodes{})},
 		{id: "removeNode", method: "DELETE", path: "/nodes/{node}", handle: s.removeNode, says: "Take a dead node out of the cluster for good.", gives: answer(Node{})},
 	}
@@ -102,7 +107,7 @@ func (s *Server) backupRoutes() []route {
 		{id: "backup", method: "GET", path: "/backup", handle: s.backup, says: "Copy tenants into an archive, which is whole when it ends with its checksums.", query: query{
 			{Name: "tenant", About: "Only this tenant."},
 			{Name: "secrets", About: "Whether what tokens are signed with is in it, and the API keys; without it, yes.", OneOf: yes},
-		}, gives: answer(archive), private: true, names: queriedTenant},
+		}, gives: answer(archive), private: true, full: true, names: queriedTenant},
 		{id: "restore", method: "POST", path: "/restore", handle: s.restore, says: "Bring tenants back from an archive, which is proven before anything is done.", takes: archive, query: query{
 			{Name: "tenant", About: "Only this tenant."},
 			{Name: "as", About: "What that one is to be called."},
@@ -179,6 +184,7 @@ func (s *Server) sessionRoutes() []route {
 func pathParameters() []openapi.Parameter {
 	return []openapi.Parameter{
 		{Name: "node", About: "Name or id of the node."},
+		{Name: "name", About: "Name of the admin key."},
 		{Name: "tenant", About: "Id of the tenant."},
 		{Name: "kid", About: "Id of the key."},
 		{Name: "id", About: "Id of what the path is about."},

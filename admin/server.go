@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net"
@@ -13,9 +12,11 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"parley/admin/adminkey"
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/internal/hashedkey"
 	"parley/internal/usage"
 	"parley/rooms"
 	"parley/sessions"
@@ -34,11 +35,12 @@ const (
 
 // Config says what a Server tells of the process that it is part of. The fields up to Ready are required.
 type Config struct {
-	Key     string       // the admin key
-	Node    string       // name of this node, for the audit log
-	Journal Journal      // where the audit log is
-	Info    func() Info  // what runs, and where; the process is added
-	Ready   func() error // nil while clients, services and admins can be served
+	Key     string          // the admin key of the data directory
+	Keys    *adminkey.Store // the named ones
+	Node    string          // name of this node, for the audit log
+	Journal Journal         // where the audit log is
+	Info    func() Info     // what runs, and where; the process is added
+	Ready   func() error    // nil while clients, services and admins can be served
 
 	Observer      Observer     // what tenants use. Nil means that nobody can ask.
 	MetricsKey    string       // opens the metrics and nothing else. Empty means that there is none.
@@ -51,8 +53,8 @@ type Config struct {
 // Server is the admin API. Serve runs it; it is also an http.Handler.
 type Server struct {
 	cfg        Config
-	keySum     [sha256.Size]byte
-	metricsSum [sha256.Size]byte // of the admin key where there is no metrics key
+	rootKey    hashedkey.Sum // of Config.Key
+	metricsKey hashedkey.Sum // of Config.Key where there is no metrics key
 	registry   *tenants.Registry
 	engine     *broker.Engine
 	hub        *channels.Hub
@@ -65,14 +67,14 @@ type Server struct {
 
 // New returns the admin API over these parts, which stay the caller's.
 func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, talks *sessions.Hub, meetings *rooms.Hub, log *slog.Logger) (*Server, error) {
-	if !ValidKey(cfg.Key) || cfg.Journal == nil || cfg.Info == nil || cfg.Ready == nil {
+	if !ValidKey(cfg.Key) || cfg.Keys == nil || cfg.Journal == nil || cfg.Info == nil || cfg.Ready == nil {
 		return nil, errors.New("the admin API needs a key and something to say")
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, keySum: sha256.Sum256([]byte(cfg.Key)), metricsSum: sha256.Sum256([]byte(cmp.Or(cfg.MetricsKey, cfg.Key))), registry: registry, engine: engine, hub: hub, talks: talks, meetings: meetings,
+		cfg: cfg, rootKey: hashedkey.Of(cfg.Key), metricsKey: hashedkey.Of(cmp.Or(cfg.MetricsKey, cfg.Key)), registry: registry, engine: engine, hub: hub, talks: talks, meetings: meetings,
 		log: log, draining: make(chan struct{}),
 	}
 	s.routes = s.mux()
@@ -128,22 +130,14 @@ func (s *Server) mux() http.Handler {
 	for _, r := range s.table() {
 		mux.Handle(r.method+" "+prefix+r.path, s.guard(r))
 	}
-	mux.Handle("/", s.guard(route{method: http.MethodGet, handle: func(http.ResponseWriter, *http.Request) error {
+	mux.Handle("/", s.guard(route{method: http.MethodGet, common: true, handle: func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, "There is no such endpoint.")
 	}}))
 	return mux
 }
 
-// caller is who makes a request.
-type caller struct {
-	key    string // name of the admin key
-	person string // see AuditEntry
-}
-
-// rootKey is what the key in the data directory is called.
-const rootKey = "root"
-
-// guard lets nobody through who does not bring the key, nor any browser: one that has it was tricked out of it.
+// guard lets nobody through who does not bring a key that is good for the route, nor any browser: one that has a key was
+// tricked out of it.
 func (s *Server) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.admit(r)
@@ -154,8 +148,8 @@ func (s *Server) guard(rt route) http.Handler {
 		}
 		if rt.recorded() {
 			err = s.record(rt, who, w, r)
-		} else {
-			err = rt.handle(w, r)
+		} else if err = who.may(rt, r); err == nil {
+			err = s.serve(rt, who, w, r)
 		}
 		if _, begun := errors.AsType[cutOffError](err); begun {
 			panic(http.ErrAbortHandler) // the only way to tell the client that the answer is not whole
@@ -164,18 +158,6 @@ func (s *Server) guard(rt route) http.Handler {
 			s.refuse(w, r, err)
 		}
 	})
-}
-
-func (s *Server) admit(r *http.Request) (caller, error) {
-	const fix = "The key is in the file admin.key of the server's data directory; send it as Authorization: Bearer KEY."
-	key, err := bearer(r, fix)
-	if err != nil {
-		return caller{}, err
-	}
-	if !is(key, s.keySum) {
-		return caller{}, fault.New(fault.AuthFailed, "The admin key is wrong.").WithFix(fix)
-	}
-	return caller{key: rootKey, person: personOf(r)}, nil
 }
 
 // bearer returns the key that a request brings.

@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"parley/acks"
+	"parley/admin/adminkey"
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
@@ -37,6 +38,7 @@ type world struct {
 	talks      *sessions.Hub
 	meetings   *rooms.Hub
 	registry   *tenants.Registry
+	keys       *adminkey.Store
 	full       atomic.Bool
 	unwritable atomic.Bool        // the audit log
 	stop       context.CancelFunc // ends the API only
@@ -77,8 +79,10 @@ func newWorld(t *testing.T) *world {
 	must(err)
 	journal, err := w.engine.Journal(t.Context(), "audit", time.Hour)
 	must(err)
+	w.keys, err = adminkey.Open(t.Context(), w.engine, log)
+	must(err)
 	server, err := New(Config{
-		Key: w.key, Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
+		Key: w.key, Keys: w.keys, Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
 		Info: func() Info { return Info{Version: "test", Listen: []string{"127.0.0.1:1"}} },
 	}, registry, w.engine, w.hub, w.talks, w.meetings, log)
 	must(err)

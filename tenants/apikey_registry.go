@@ -2,12 +2,12 @@ package tenants
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
 
 	"parley/internal/fault"
+	"parley/internal/hashedkey"
 )
 
 // CreateAPIKey makes an API key. The text is the key itself: it can't be had a second time. When the tenant has as many
@@ -47,7 +47,7 @@ func (r *Registry) RevokeAPIKey(ctx context.Context, id ID, key string) (APIKey,
 			changed := k.Revoked.IsZero()
 			if changed {
 				k.Revoked = r.cfg.Now().UTC().Truncate(time.Millisecond)
-				k.sum = [sha256.Size]byte{}
+				k.sum = hashedkey.Sum{}
 			}
 			revoked = *k
 			return changed, nil
@@ -70,7 +70,7 @@ func (r *Registry) VerifyAPIKey(text string) (*Grant, error) {
 	}
 	res, known := r.resident(tenant)
 	key, had := res.tenant.APIKey(id)
-	if !key.fits(text) || !had || !key.Revoked.IsZero() { // compared whatever else is wrong, so that all take the same time
+	if !key.sum.Fits(text) || !had || !key.Revoked.IsZero() { // compared whatever else is wrong, so that all take the same time
 		return nil, badAPIKey(fmt.Errorf("tenant %q known: %t; key %q known: %t, revoked: %t", tenant, known, id, had, had && !key.Revoked.IsZero()))
 	}
 	if !key.Live(r.cfg.Now()) {

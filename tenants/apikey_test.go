@@ -199,7 +199,7 @@ func TestStolenDataHoldsNoAPIKey(t *testing.T) {
 	key, text := mustAPIKey(t, r, "acme", APIKeySpec{Name: "shop"})
 	secret := text[len(key.Prefix)+1:]
 	raw, err := hex.DecodeString(secret)
-	if err != nil || len(raw) != apiKeySecret {
+	if err != nil || len(raw) != 32 {
 		t.Fatalf("%q: %v", secret, err)
 	}
 	found := false

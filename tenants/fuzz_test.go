@@ -45,7 +45,7 @@ func FuzzAPIKey(f *testing.F) {
 		if ok && apiKeyMark+string(tenant)+"_"+id+"_" != s[:len(apiKeyMark)+len(tenant)+len(id)+2] {
 			t.Errorf("%q was cut into %q and %q", s, tenant, id)
 		}
-		if fits := key.fits(s); fits != (s == text) {
+		if fits := key.sum.Fits(s); fits != (s == text) {
 			t.Errorf("%q fits: %t", s, fits)
 		}
 	})

@@ -40,6 +40,7 @@ func serveAlike(t *testing.T, a, b, c *rig.Server) {
 	awaitOutput(t, a, "alice", "agent", "list", "--tenant", "acme")
 	awaitOutput(t, a, "bob", "agent", "list", "--tenant", "acme")
 
+	sharedAdminKey(t, a, b, c)
 	b.MustCLI("tenant", "suspend", "acme")
 	cut := time.Now()
 	for name, s := range map[string]*rig.Socket{"alice": alice, "bob": bob} {
@@ -53,6 +54,22 @@ func serveAlike(t *testing.T, a, b, c *rig.Server) {
 	a.MustCLI("tenant", "delete", "acme", "--yes")
 	if out := b.MustCLI("tenant", "list"); out != "" && rig.Contains([]rig.Frame{{"out": out}}, "acme") {
 		awaitGone(t, b, "acme")
+	}
+}
+
+// sharedAdminKey: a named admin key is good on every node as soon as there is one, and on none when it has been revoked on
+// one of them.
+func sharedAdminKey(t *testing.T, a, b, c *rig.Server) {
+	t.Helper()
+	file := rig.WriteFile(t, "ann.key", []byte(a.MustCLI("adminkey", "create", "ann")))
+	for _, s := range []*rig.Server{a, b, c} {
+		s.MustCLI("tenant", "list", "--admin-key-file", file)
+	}
+	b.MustCLI("adminkey", "revoke", "ann")
+	for _, s := range []*rig.Server{a, b, c} {
+		if r := s.CLI("tenant", "list", "--admin-key-file", file); r.Code != 3 {
+			t.Errorf("a revoked admin key: status %d, %s", r.Code, r.Stderr)
+		}
 	}
 }
 

@@ -53,6 +53,13 @@ func partOff(t *testing.T, fleet *fleet, wall *rig.Wall, nodes []*rig.Server, i 
 		t.Errorf("the node that is alone answers %s", answer)
 	}
 	await(t, "the node that is alone to say that it is not ready", readiness(http.StatusServiceUnavailable))
+	if i == 0 {
+		key := strings.TrimSpace(nodes[1].MustCLI("adminkey", "create", "ann")) // on the other side of the wall
+		res := rig.Do(t, http.MethodGet, alone.AdminURL()+"/admin/v1/tenants", key, "")
+		if res.Status != http.StatusServiceUnavailable {
+			t.Errorf("the node that is alone answers a named key with %d %s", res.Status, res.Body)
+		}
+	}
 	for j, n := range nodes {
 		if j != i {
 			awaitAgent(t, n, agent, "offline")

@@ -23,11 +23,12 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	server.MustCLI("key", "add", "--tenant", "acme", "--alg", "HS256", "--kid", "mine", "--secret-file", rig.WriteFile(t, "secret", secret))
 	good, creds := acme.token("alice"), acme.creds("backend")
 	apiKey := strings.TrimSpace(server.MustCLI("apikey", "create", "--tenant", "acme"))
+	adminText := strings.TrimSpace(server.MustCLI("adminkey", "create", "ann"))
 	bad := rig.NewToken("acme", "alice", "mine", []byte("wrong")).With("canary", "claim-canary-55aa").String()
 	own := rig.NewToken("acme", "alice", "mine", secret).String()
 
 	var answers bytes.Buffer
-	for _, token := range []string{good, bad, own, apiKey, "plain-canary-99bb"} {
+	for _, token := range []string{good, bad, own, apiKey, adminText, adminText + "0", "plain-canary-99bb"} {
 		for _, query := range []string{"token", "access_token", "api_key"} {
 			path := "/v1/ws?" + rig.Query(query, token, "channel_id", "general")
 			_, res := rig.TryDial(t, server.Addr(), path, nil)
@@ -50,7 +51,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		answers.WriteString(r.Stderr)
 	}
 	rig.Serve(t, server.NATSURL(), creds)
-	for _, args := range [][]string{{"key", "list", "--tenant", "acme"}, {"key", "list", "--tenant", "acme", "--json"}, {"apikey", "list", "--tenant", "acme", "--json"}, {"tenant", "show", "acme", "--json"}, {"tenant", "list", "--json"}, {"creds", "list", "--tenant", "acme", "--json"}, {"token", "revoked", "list", "--tenant", "acme"}, {"audit", "list", "--json"}} {
+	for _, args := range [][]string{{"key", "list", "--tenant", "acme"}, {"key", "list", "--tenant", "acme", "--json"}, {"apikey", "list", "--tenant", "acme", "--json"}, {"tenant", "show", "acme", "--json"}, {"tenant", "list", "--json"}, {"creds", "list", "--tenant", "acme", "--json"}, {"token", "revoked", "list", "--tenant", "acme"}, {"adminkey", "list"}, {"adminkey", "list", "--json"}, {"audit", "list", "--json"}} {
 		answers.WriteString(server.MustCLI(args...))
 	}
 	answers.Write(rig.Do(t, "GET", server.AdminURL()+"/metrics", "", "").Body)
@@ -67,7 +68,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	for name, needle := range map[string]string{
 		"a good token": signature(good), "a bad token": signature(bad), "a token of the tenant's own key": signature(own),
 		"a token that is none": "plain-canary-99bb", "a claim": encode("claim-canary-55aa")[:16], "a key's secret": "hs-secret-canary",
-		"an API key": apiKey[strings.LastIndexByte(apiKey, '_')+1:], "the admin key": adminKey, "a service's seed": seedOf(t, creds),
+		"an API key": secretOf(apiKey), "the admin key": adminKey, "a named admin key": secretOf(adminText), "a service's seed": seedOf(t, creds),
 	} {
 		for where, text := range map[string]string{"the log": server.Log(), "the answers": answers.String()} {
 			if i := strings.Index(text, needle); i >= 0 {
@@ -77,11 +78,14 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	}
 	checkModes(t, server.Data)
 	for name, secret := range map[string]string{
-		"an API key": apiKey[strings.LastIndexByte(apiKey, '_')+1:], "a service's seed": seedOf(t, creds), "a token": signature(good),
+		"an API key": secretOf(apiKey), "a named admin key": secretOf(adminText), "a service's seed": seedOf(t, creds), "a token": signature(good),
 	} {
 		checkAbsent(t, server.Data, name, secret)
 	}
 }
+
+// secretOf returns the part of a key that nobody must see.
+func secretOf(key string) string { return key[strings.LastIndexByte(key, '_')+1:] }
 
 // checkAbsent expects that no file holds a secret that the broker has no need to keep.
 func checkAbsent(t *testing.T, data, name, secret string) {

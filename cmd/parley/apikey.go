@@ -2,7 +2,6 @@ package main
 
 import (
 	"strings"
-	"time"
 
 	"parley/tenants"
 )
@@ -21,19 +20,7 @@ func (c *console) printAPIKeys(keys []tenants.APIKey) error {
 		for i, s := range k.Scopes {
 			scopes[i] = string(s)
 		}
-		rows = append(rows, []string{k.ID, orDash(k.Name), k.Prefix, strings.Join(scopes, ","), apiKeyState(k), when(k.Created), when(k.LastUsed)})
+		rows = append(rows, []string{k.ID, orDash(k.Name), k.Prefix, strings.Join(scopes, ","), keyState(k.Revoked, k.NotAfter), when(k.Created), when(k.LastUsed)})
 	}
 	return c.table(rows...)
-}
-
-func apiKeyState(k tenants.APIKey) string {
-	switch {
-	case !k.Revoked.IsZero():
-		return "revoked"
-	case !k.Live(time.Now()):
-		return "expired"
-	case !k.NotAfter.IsZero():
-		return "until " + when(k.NotAfter)
-	}
-	return "live"
 }

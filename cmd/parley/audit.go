@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"parley/admin"
+	"parley/admin/adminkey"
 )
 
 type auditCmd struct {
@@ -66,7 +67,7 @@ func (a *act) row() []string {
 	by := a.Key
 	if a.Person != "" {
 		by = a.Person
-		if a.Key != "root" {
+		if a.Key != adminkey.Root {
 			by = a.Key + "/" + a.Person
 		}
 	}

@@ -29,6 +29,8 @@ func examplesOf(command string) []string {
 		"apikey create":         "apikey create --tenant acme --name shop\napikey create --tenant acme --name report --scope chats:read --expires 720h",
 		"apikey list":           "apikey list --tenant acme",
 		"apikey revoke":         "apikey revoke --tenant acme 0a1b2c3d4e5f6071",
+		"adminkey list":         "adminkey list",
+		"adminkey revoke":       "adminkey revoke agency",
 		"creds issue":           "creds issue --tenant acme --name backend > backend.creds\ncreds issue --tenant acme --name llm --role worker --queue support > llm.creds\ncreds issue --tenant acme --name reader --sub channel.news --ttl 720h > reader.creds",
 		"creds list":            "creds list --tenant acme",
 		"nats config":           "nats config --data ./parley-data > nats.conf",

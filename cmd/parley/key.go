@@ -17,7 +17,7 @@ type keyCmd struct {
 func (c *console) printKeys(keys []tenants.Key) error {
 	rows := [][]string{{"KEY", "ALG", "KIND", "STATE", "CREATED", "ISSUER", "AUDIENCE"}}
 	for _, k := range keys {
-		rows = append(rows, []string{k.Kid, string(k.Alg), keyKind(k), keyState(k), when(k.Created), orDash(k.Issuer), orDash(k.Audience)})
+		rows = append(rows, []string{k.Kid, string(k.Alg), keyKind(k), keyState(k.Revoked, k.NotAfter), when(k.Created), orDash(k.Issuer), orDash(k.Audience)})
 	}
 	return c.table(rows...)
 }
@@ -34,16 +34,18 @@ func keyKind(k tenants.Key) string {
 	return "secret"
 }
 
-func keyState(k tenants.Key) string {
+// keyState says in a word or two how it stands with a key of any kind: the zero times mean that it is not revoked, and that
+// it has no end.
+func keyState(revoked, notAfter time.Time) string {
 	switch {
-	case !k.Revoked.IsZero():
+	case !revoked.IsZero():
 		return "revoked"
-	case !k.Live(time.Now()):
+	case notAfter.IsZero():
+		return "live"
+	case !time.Now().Before(notAfter):
 		return "expired"
-	case !k.NotAfter.IsZero():
-		return "until " + when(k.NotAfter)
 	}
-	return "live"
+	return "until " + when(notAfter)
 }
 
 func orDash(s string) string {

@@ -12,6 +12,7 @@ import (
 
 	"parley/acks"
 	"parley/admin"
+	"parley/admin/adminkey"
 	"parley/broker"
 	"parley/channels"
 	"parley/frontends"
@@ -149,7 +150,11 @@ func (n *node) openEdges(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	about := admin.Config{Key: key, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
+	keys, err := adminkey.Open(ctx, n.engine, n.log)
+	if err != nil {
+		return err
+	}
+	about := admin.Config{Key: key, Keys: keys, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
 	n.cfg.Edge.Meters, n.cfg.Edge.Quota, n.cfg.Edge.Traces = n.meters, n.book, n.cfg.Traces
 	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.meetings, n.log)
 	n.sources = append(n.sources, n.edge, n.book)

@@ -14,7 +14,7 @@ const defaultData = "./parley-data"
 // remote is how every command but serve finds the server that it talks to.
 type remote struct {
 	Server       string `setting:"" placeholder:"URL" help:"Admin URL of the server. Defaults to the one that runs on the data directory."`
-	AdminKeyFile string `placeholder:"FILE" help:"File with the server's admin key; the key itself may stand in $PARLEY_ADMIN_KEY. Defaults to the one in the data directory."`
+	AdminKeyFile string `placeholder:"FILE" help:"File with an admin key; the key itself may stand in $PARLEY_ADMIN_KEY. Defaults to the server's own, in the data directory."`
 	Data         string `setting:"" default:"./parley-data" placeholder:"DIR" help:"Data directory of a server on this machine. Defaults to ./parley-data."`
 }
 
@@ -31,7 +31,7 @@ func (r remote) client(c *console) (*admin.Client, error) {
 		localURL, localKey, err := admin.Find(r.Data)
 		if err != nil && url != "" {
 			return nil, fault.Wrap(fault.Usage, err, "The admin key of %s is missing.", url).
-				WithFix("Give it with --admin-key-file FILE or in $PARLEY_ADMIN_KEY. It is the file admin.key in the server's data directory.")
+				WithFix("Give it with --admin-key-file FILE or in $PARLEY_ADMIN_KEY. One is in the file admin.key of the server's data directory; parley adminkey create makes others.")
 		}
 		if err != nil {
 			return nil, err

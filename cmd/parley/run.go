@@ -27,6 +27,7 @@ type commands struct {
 	Session    sessionCmd    `cmd:"" help:"Look at conversations, and take them over from the AI."`
 	Room       roomCmd       `cmd:"" help:"Look at calls, and at who is in them."`
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
+	Adminkey   adminkeyCmd   `cmd:"" name:"adminkey" help:"Make and revoke the keys of admins, by name."`
 	Audit      auditCmd      `cmd:"" help:"Look at what admins have done."`
 	Usage      usageCmd      `cmd:"" help:"What tenants have used: connections, messages, bytes, storage, tokens."`
 	Top        topCmd        `cmd:"" help:"Watch what nodes and tenants are doing."`
