@@ -72,6 +72,12 @@ func TestNodes(t *testing.T) {
 	r, f := all[2].follow(id)
 	defer f.Close()
 	all[0].say(id, "go") // so that this node writes
+	if err := all[1].hub.Escalate(t.Context(), all[1].user, id, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range all {
+		b.awaitWaiting(1)
+	}
 	w := all[1].worker("w")
 	j := w.take()
 	j.accept()
@@ -95,6 +101,10 @@ func TestNodes(t *testing.T) {
 	if err := all[1].hub.Stop(t.Context(), all[1].user, id, ""); err != nil {
 		t.Error(err)
 	}
+	if err := all[2].hub.Claim(t.Context(), all[2].operator("otto"), id); err != nil {
+		t.Error(err)
+	}
+	all[1].awaitWaiting(0)
 	if _, total, err := all[1].hub.History(t.Context(), all[1].user, id, 0, 10, false); err != nil || total != 2 {
 		t.Errorf("history: %d %v", total, err)
 	}

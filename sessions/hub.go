@@ -53,11 +53,13 @@ type Hub struct {
 	closed bool                        // guarded by mu
 	jobs   sync.WaitGroup              // spaces that are opened for services
 	counts counts
+
+	waiting *waiting
 }
 
 // NewHub returns a Hub that stores through committer. It is ready at once.
 func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *slog.Logger) (*Hub, error) {
-	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, spaces: map[broker.AccountID]*space{}, counts: newCounts()}
+	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, spaces: map[broker.AccountID]*space{}, counts: newCounts(), waiting: newWaiting(engine, log)}
 	h.life, h.end = context.WithCancel(context.Background())
 	engine.OnNodeLost(func(broker.Token) { h.recheck() })
 	return h, engine.OnService(h.welcome)
@@ -66,6 +68,9 @@ func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *s
 // Run waits until ctx ends, then closes everything and waits for all that the Hub has started. The sockets should be
 // closed first.
 func (h *Hub) Run(ctx context.Context) error {
+	var counting sync.WaitGroup
+	counting.Go(func() { h.waiting.run(ctx) })
+	defer counting.Wait()
 	<-ctx.Done()
 	h.mu.Lock()
 	h.closed = true

@@ -153,6 +153,7 @@ func (w *writer) enqueue() error {
 	if _, err := w.space.records.PutString(ctx, queuePrefix+string(w.id), w.fold.time.Format(time.RFC3339Nano)); err != nil {
 		return unreachable(err)
 	}
+	w.space.hub.waiting.begin(ctx, waitingKey(w.space.account, w.id), w.fold.time)
 	return nil
 }
 
@@ -162,6 +163,7 @@ func (w *writer) dequeue() {
 	if err := w.space.records.Purge(ctx, queuePrefix+string(w.id)); err != nil {
 		w.space.hub.log.Warn("a session stays in the queue, which leaves it out when it is asked", "session", w.id, "err", err)
 	}
+	w.space.hub.waiting.end(ctx, waitingKey(w.space.account, w.id))
 }
 
 // claim gives the session to an operator.

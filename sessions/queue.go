@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"parley/broker"
 	"parley/internal/fault"
@@ -22,7 +23,7 @@ func (h *Hub) Queue(ctx context.Context, p Principal) (waiting []Overview, err e
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	since := map[string]string{}
+	since, counted := map[string]string{}, map[string]time.Time{}
 	var ids []string
 	for key := range keys.Keys() {
 		at, err := s.record(ctx, key)
@@ -47,7 +48,11 @@ func (h *Hub) Queue(ctx context.Context, p Principal) (waiting []Overview, err e
 		}
 		if o.State.Mode == Waiting {
 			waiting = append(waiting, o)
+			if counted[waitingKey(p.Account, broker.Token(id))], err = time.Parse(time.RFC3339Nano, since[id]); err != nil {
+				return nil, err
+			}
 		}
 	}
+	h.waiting.mend(ctx, p.Account, counted)
 	return waiting, nil
 }

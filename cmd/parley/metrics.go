@@ -3,6 +3,7 @@ package main
 import (
 	"runtime"
 	"slices"
+	"time"
 
 	"parley/admin"
 	"parley/admin/metrics"
@@ -33,9 +34,24 @@ func (n *node) report(r *meter.Report) {
 	for _, t := range n.registry.List() {
 		states[t.State]++
 	}
+	waiting, oldest := n.waiting()
+	r.Gauge("parley_handoffs_waiting", "Sessions whose users wait for a human, on all nodes.", float64(waiting))
+	r.Gauge("parley_handoff_oldest_wait_seconds", "Time that the longest of them have waited by now.", oldest.Seconds())
 	for state, count := range states {
 		r.Gauge("parley_tenants", "Tenants that there are, by state.", float64(count), meter.Label{Name: "state", Value: string(state)})
 	}
+}
+
+// waiting returns how many sessions wait for a human, and for how long the first has. Those of a suspended tenant wait for
+// something else.
+func (n *node) waiting() (sessions int, longest time.Duration) {
+	all := n.talks.Handoffs()
+	for _, t := range n.registry.List() {
+		if w := all[t.Account]; w.Waiting > 0 && !t.Suspended() {
+			sessions, longest = sessions+w.Waiting, max(longest, time.Since(w.Since))
+		}
+	}
+	return sessions, longest
 }
 
 // tenantUse is what the metrics say of one tenant on this node.
@@ -43,8 +59,9 @@ type tenantUse struct {
 	name string
 	tenants.Usage
 
-	open   int64
-	stored uint64
+	open    int64
+	stored  uint64
+	waiting int // sessions for a human, on all nodes
 }
 
 // reportTenants tells what each tenant uses of this node.
@@ -62,6 +79,7 @@ func (n *node) reportTenants(r *meter.Report) {
 		const tokens, help = "parley_tenant_tokens_total", "Tokens of language models, as the tenant's AI workers report them."
 		r.Counter(tokens, help, u.InputTokens, tenant, meter.Label{Name: "type", Value: "input"})
 		r.Counter(tokens, help, u.OutputTokens, tenant, meter.Label{Name: "type", Value: "output"})
+		r.Gauge("parley_tenant_handoffs_waiting", "Sessions of the tenant whose users wait for a human, on all nodes.", float64(u.waiting), tenant)
 		r.Gauge("parley_tenant_stored_bytes", "Bytes of the tenant's streams on this node's disk.", float64(u.stored), tenant)
 	}
 }
@@ -78,6 +96,7 @@ func (n *node) tenantUses() (all []tenantUse) {
 	rest := tenantUse{name: others}
 	for _, u := range all[n.cfg.NamedTenants:] {
 		rest.Usage, rest.open, rest.stored = rest.Usage.Plus(u.Usage), rest.open+u.open, rest.stored+u.stored
+		rest.waiting += u.waiting
 	}
 	return append(all[:n.cfg.NamedTenants], rest)
 }
@@ -88,10 +107,10 @@ func (n *node) usesOf(list []tenants.Tenant) []tenantUse {
 	if err != nil {
 		n.log.Debug("what tenants have stored is not known", "err", err)
 	}
-	used := n.meters.All()
+	used, waiting := n.meters.All(), n.talks.Handoffs()
 	all := make([]tenantUse, len(list))
 	for i, t := range list {
-		u := tenantUse{name: string(t.ID), stored: held[string(t.ID)]}
+		u := tenantUse{name: string(t.ID), stored: held[string(t.ID)], waiting: waiting[t.Account].Waiting}
 		if m := used[t.Account]; m != nil {
 			u.Usage, u.open = m.Usage(), m.Open.Value()
 		}

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"parley/broker"
 	"parley/internal/meter"
+	"parley/sessions"
 	"parley/tenants"
 )
 
@@ -184,4 +186,43 @@ func TestReadinessFollowsTheDisk(t *testing.T) {
 	if _, page := scrape(t, full, "/metrics", keyIn(t, full, "metrics.key")); !strings.Contains(page, "\nparley_ready 0\n") {
 		t.Error("the metrics say that a node with a full disk is ready")
 	}
+}
+
+// TestWhoWaitsIsShown: users who wait for a human are on both pages, unless their tenant is suspended.
+func TestWhoWaitsIsShown(t *testing.T) {
+	n := startNode(t, nodeConfig{NamedTenants: 10})
+	acme, _, err := n.registry.Create(t.Context(), tenants.Spec{ID: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := sessions.Principal{Tenant: "acme", Account: acme.Account, User: "ann"}
+	info, _, err := n.talks.Create(t.Context(), ann, sessions.Spec{})
+	if err == nil {
+		err = n.talks.Escalate(t.Context(), ann, info.ID, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keyIn(t, n, "metrics.key")
+	await := func(path, line string) {
+		t.Helper()
+		for { // until the test's own deadline
+			status, page := scrape(t, n, path, key)
+			if status == http.StatusOK && strings.Contains(page, "\n"+line+"\n") {
+				return
+			}
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-t.Context().Done():
+				t.Fatalf("%s has no %s", path, line)
+			}
+		}
+	}
+	await("/metrics", "parley_handoffs_waiting 1")
+	await("/metrics/tenants", `parley_tenant_handoffs_waiting{tenant="acme"} 1`)
+	if _, err := n.registry.Suspend(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	await("/metrics", "parley_handoffs_waiting 0")
+	await("/metrics", "parley_handoff_oldest_wait_seconds 0")
 }
