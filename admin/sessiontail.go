@@ -136,7 +136,8 @@ func (f *feed) Deliver(e *sessions.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over = f.over || len(f.waiting) >= maxWaiting; !f.over {
-		f.waiting = append(f.waiting, e)
+		one := *e
+		f.waiting = append(f.waiting, &one)
 	}
 	f.rung.ring()
 }

@@ -75,6 +75,7 @@ type Answer struct {
 // must not block. Begin is called first, once.
 type Follower interface {
 	Begin(Snapshot)
+	// Deliver tells of one event, whose memory is the caller's again afterwards.
 	Deliver(*Event)
 	// Lost ends the following: the session was deleted, its tenant is gone, or it can't be read any more.
 	Lost(error)

@@ -73,36 +73,29 @@ func hasKind(data []byte) bool {
 // a session's log for example.
 func (e *Event) foreign() bool { return e.Kind == "" }
 
-// decodeOutput reads what a worker has sent. Names that are not known are left out. The worker says most things again
-// and again: strings that are in like, which may be nil, are shared with it.
-func decodeOutput(data []byte, like *output) (*output, error) {
-	o := new(output)
+// decode reads what a worker has sent. Names that are not known are left out. Strings that are in like, which may be nil,
+// are shared with it.
+func (o *output) decode(data []byte, like *manner) error {
 	var room [12]rawjson.Member
 	members, err := rawjson.Object(room[:0], data)
 	if err != nil {
-		return o, err
+		return err
 	}
 	for _, m := range members {
-		if like != nil && o.share(m, like) {
+		switch {
+		case like == nil:
+		case m.Name == "run" && m.Is(like.run):
+			o.Run = like.run
+			continue
+		case m.Name == "type" && m.Is(like.kind):
+			o.Type = like.kind
 			continue
 		}
 		if err := o.read(m); err != nil {
-			return o, fmt.Errorf("%s: %w", m.Name, err)
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
-	return o, nil
-}
-
-// share takes a member from like if it is the same there.
-func (o *output) share(m rawjson.Member, like *output) bool {
-	switch m.Name {
-	case "run", "type":
-		if same := *like.text(m.Name); m.Is(same) {
-			*o.text(m.Name) = same
-			return true
-		}
-	}
-	return false
+	return nil
 }
 
 // read takes one member of a worker's message.

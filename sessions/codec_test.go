@@ -36,8 +36,8 @@ func FuzzOutput(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := decodeOutput(data, &output{Run: "r", Type: "chunk"})
-		if err != nil {
+		var o output
+		if err := o.decode(data, &manner{run: "r", kind: "chunk"}); err != nil {
 			return
 		}
 		var want struct {

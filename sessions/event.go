@@ -48,7 +48,8 @@ const (
 	Failed      Status = "failed"      // Error says why
 )
 
-// Event is one entry of a session's log. Which fields are set depends on the Kind. Events are shared: nobody changes one.
+// Event is one entry of a session's log. Which fields are set depends on the Kind. What an Event points to is
+// shared: nobody changes it.
 type Event struct {
 	Index uint64    `json:"index"` // 1, 2, 3 … without a gap; 0 for Typing
 	Time  time.Time `json:"time"`  // when the writer took it, UTC

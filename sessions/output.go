@@ -36,6 +36,11 @@ type output struct {
 	Message   string     // error: for the user
 	Retry     bool       // error: another worker may do better
 
+	sender
+}
+
+// sender is who has sent a message.
+type sender struct {
 	space *space // whose worker it is
 	inbox string // where the worker wants its answer, "" for nowhere
 }
@@ -52,11 +57,14 @@ const (
 )
 
 // runs takes what workers send where no other node can write sessions.
-type runs struct{ space *space }
+type runs struct {
+	space  *space
+	output output // what is being taken
+}
 
 // Take implements broker.Taker.
-func (r runs) Take(m *broker.Arrival) {
-	s := r.space
+func (r *runs) Take(m *broker.Arrival) {
+	s, o := r.space, &r.output
 	id, ok := broker.RunSession(m.Subject)
 	if !ok {
 		return
@@ -64,27 +72,25 @@ func (r runs) Take(m *broker.Arrival) {
 	s.mu.Lock()
 	w := s.writers[broker.Token(id)]
 	s.mu.Unlock()
-	var like *output
+	var manner *manner
 	if w != nil {
-		like = w.last
+		manner = &w.manner
 	}
-	o, err := s.readOutput(m.Reply, m.Data, like)
-	if err != nil {
+	*o = output{}
+	if s.readOutput(o, m.Reply, m.Data, manner) != nil || w != nil && w.passes(o) {
 		return
 	}
-	if w != nil {
-		w.last = o
-		if w.take(call{output: o}) {
-			return
-		}
+	kept := *o
+	if w != nil && w.take(call{output: &kept}) {
+		return
 	}
 	if id, err := broker.ParseToken(string(id)); err == nil {
-		s.writeOutput(id, o)
+		s.writeOutput(id, &kept)
 	}
 }
 
 // Pause implements broker.Taker.
-func (r runs) Pause() {}
+func (r *runs) Pause() {}
 
 // takeOutput takes what a worker has sent to any node of the group.
 func (s *space) takeOutput(m *nats.Msg) {
@@ -92,7 +98,8 @@ func (s *space) takeOutput(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	o, err := s.readOutput([]byte(m.Reply), m.Data, nil)
+	o := new(output)
+	err := s.readOutput(o, []byte(m.Reply), m.Data, nil)
 	if err != nil || s.submit(id, call{output: o}) || s.forward(id, m) {
 		return
 	}
@@ -105,21 +112,27 @@ func (s *space) writeOutput(id broker.Token, o *output) {
 	}
 }
 
-// readOutput reads a worker's message, of which it keeps nothing. One that is none is answered. What is as in another
-// message, which may be nil, is shared with it.
-func (s *space) readOutput(inbox, data []byte, like *output) (*output, error) {
-	o, err := decodeOutput(data, like)
-	if o.space = s; like != nil && string(inbox) == like.inbox {
-		o.inbox = like.inbox
-	} else {
+// manner is what a worker says in every message, nearly always the same.
+type manner struct{ run, kind, inbox string }
+
+// readOutput reads a worker's message into o, which is empty. One that is none is answered. Strings are shared with manner,
+// which is kept up to date unless it is nil.
+func (s *space) readOutput(o *output, inbox, data []byte, manner *manner) error {
+	o.space = s
+	if manner == nil || string(inbox) != manner.inbox {
 		o.inbox = string(inbox)
+	} else {
+		o.inbox = manner.inbox
 	}
-	if err != nil {
+	if err := o.decode(data, manner); err != nil {
 		err = fault.Wrap(fault.InvalidFormat, err, "This is no message of a worker: %s.", err)
 		o.refuse(err)
-		return nil, err
+		return err
 	}
-	return o, nil
+	if manner != nil {
+		manner.run, manner.kind, manner.inbox = o.Run, o.Type, o.inbox
+	}
+	return nil
 }
 
 // takeForwarded takes what a worker has sent to another node.
@@ -128,7 +141,8 @@ func (s *space) takeForwarded(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	if o, err := s.readOutput([]byte(m.Reply), m.Data, nil); err == nil && !s.submit(id, call{output: o}) {
+	o := new(output)
+	if s.readOutput(o, []byte(m.Reply), m.Data, nil) == nil && !s.submit(id, call{output: o}) {
 		o.refuse(fault.New(fault.Unavailable, "The session is moving to another node."))
 	}
 }
@@ -174,11 +188,11 @@ type outputReply struct {
 
 // answer tells the worker, if it wants to know. One that wants the answer elsewhere than in an inbox could have the broker
 // write what it may not write itself.
-func (o *output) answer(r outputReply) {
-	if !broker.MayAnswer(o.inbox) {
+func (s sender) answer(r outputReply) {
+	if !broker.MayAnswer(s.inbox) {
 		return
 	}
-	_ = o.space.link.Publish(broker.Departure{Subject: broker.Subject(o.inbox), Data: r.encode()}) // it asks again for what gets lost
+	_ = s.space.link.Publish(broker.Departure{Subject: broker.Subject(s.inbox), Data: r.encode()}) // it asks again for what gets lost
 }
 
 // encode lays an answer out.
@@ -193,11 +207,11 @@ func (r outputReply) encode() []byte {
 	return data
 }
 
-func (o *output) refuse(err error) {
+func (s sender) refuse(err error) {
 	if errors.Is(err, errMoved) {
 		err = fault.New(fault.Unavailable, "The session is moving to another node.")
 	}
-	o.answer(outputReply{Error: &Problem{fault.CodeOf(err), fault.Message(err)}})
+	s.answer(outputReply{Error: &Problem{fault.CodeOf(err), fault.Message(err)}})
 }
 
 // gather takes the chunks that wait behind one, so that they are stored as one event.
@@ -248,7 +262,7 @@ func (w *writer) takeOutputs(all []*output) {
 			return
 		}
 		if newest.Type == "chunk" {
-			w.owed.add(newest, w.logged(), len(all), now)
+			w.owed.add(newest.sender, w.logged(), len(all), now)
 			return
 		}
 	}

@@ -12,18 +12,17 @@ import (
 func TestPiecesAreAnsweredTogether(t *testing.T) {
 	var d owed
 	now := time.Unix(1000, 0)
-	o := new(output) // which nobody waits for the answer of
-	add := func(n uint64) (paid bool) { d.add(o, n, 1, now); return d.newest == nil }
+	add := func(n uint64) (paid bool) { d.add(sender{}, n, 1, now); return d.count == 0 } // to nobody
 	for n := uint64(1); n <= 3*maxOwed; n++ {
 		if paid := add(n); paid != (n%maxOwed == 0) {
 			t.Errorf("piece %d: answered %t", n, paid)
 		}
 	}
 	add(100)
-	if d.payLate(now.Add(owedFor - 1)); d.newest == nil {
+	if d.payLate(now.Add(owedFor - 1)); d.count == 0 {
 		t.Error("answered before it had to be")
 	}
-	if d.payLate(now.Add(owedFor)); d.newest != nil {
+	if d.payLate(now.Add(owedFor)); d.count > 0 {
 		t.Error("the last one is not answered")
 	}
 	for n := range uint64(promptFor) { // the worker may have waited
@@ -34,7 +33,7 @@ func TestPiecesAreAnsweredTogether(t *testing.T) {
 	if add(200) || add(201) {
 		t.Error("pieces are answered alone for ever")
 	}
-	if d.payLate(now.Add(owedFor)); d.newest != nil || add(202) { // the worker does not wait, it is slow
+	if d.payLate(now.Add(owedFor)); d.count > 0 || add(202) { // the worker does not wait, it is slow
 		t.Error("a slow worker is answered at once")
 	}
 }

@@ -16,19 +16,20 @@ const (
 // owed is the answer to a worker whose pieces are in the log, as far as it has not got it yet. Answers are cumulative, so
 // that one does for several, and each costs as much as a piece.
 type owed struct {
-	newest *output // nil when nothing is owed
-	n      uint64  // up to where the log has what the worker has sent
-	count  int
+	to     sender // of the newest
+	n      uint64 // up to where the log has what the worker has sent
+	count  int    // 0 when nothing is owed
 	until  time.Time
 	prompt int // how many more are answered at once
 }
 
-// add notes that count more pieces, up to newest, are in the log, which has everything up to n. It pays when it is time to.
-func (d *owed) add(newest *output, n uint64, count int, now time.Time) {
-	if d.newest == nil {
+// add notes that count more pieces are in the log, which has everything up to n, and where the answer goes. It pays when it
+// is time to.
+func (d *owed) add(to sender, n uint64, count int, now time.Time) {
+	if d.count == 0 {
 		d.until = now.Add(owedFor)
 	}
-	d.newest, d.n, d.count = newest, n, d.count+count
+	d.to, d.n, d.count = to, n, d.count+count
 	switch {
 	case d.prompt > 0:
 		d.prompt--
@@ -40,15 +41,15 @@ func (d *owed) add(newest *output, n uint64, count int, now time.Time) {
 
 // pay answers what is owed.
 func (d *owed) pay() {
-	if d.newest != nil {
-		d.newest.answer(outputReply{OK: true, N: d.n})
-		d.newest, d.count = nil, 0
+	if d.count > 0 {
+		d.to.answer(outputReply{OK: true, N: d.n})
+		d.count = 0
 	}
 }
 
 // payLate is pay if nothing more has come for long enough.
 func (d *owed) payLate(now time.Time) {
-	if d.newest == nil || now.Before(d.until) {
+	if d.count == 0 || now.Before(d.until) {
 		return
 	}
 	if d.count == 1 {

@@ -11,25 +11,27 @@ import (
 // learns that it is on disk tells the followers, and hands over what has come meanwhile. One event is on its way at a time.
 //
 // What a writer knows belongs to one of them at any moment: to its goroutine while own is set, to the piece while one is
-// being stored, else to whoever holds turn.
+// being stored, else to whoever holds turn. There is one piece, which is used again and again.
 
 // piece is an event of the running answer on its way to the disk, and the Receipt of it.
 type piece struct {
 	writer *writer
 	event  Event
-	newest *output // of the worker's messages in it
-	count  int     // how many these are
+	from   sender // of the newest of the worker's messages in it
+	count  int    // how many these are
 	at     time.Time
 	acks.Outcome
 }
 
-// pass takes what a worker has sent, and reports false when it is for the goroutine. Under turn.
+// pass takes what a worker has sent, of which it keeps a copy if at all, and reports false when it is for the goroutine.
+// Under turn.
 func (w *writer) pass(o *output) bool {
 	switch {
-	case w.own || len(w.calls) > 0 || o.Type != "chunk" || w.space.hub.engine.Clustered():
+	case w.own || o.Type != "chunk" || w.space.hub.engine.Clustered():
 		return false
 	case w.storing && len(w.behind) < maxCalls:
-		w.behind = append(w.behind, o)
+		kept := *o
+		w.behind = append(w.behind, &kept)
 		return true
 	case w.storing:
 		return false
@@ -45,7 +47,8 @@ func (w *writer) store(all []*output) bool {
 	if a == nil || !w.settled || w.broken != nil || w.judge(newest) != nil || all[0].N != a.n+1 || w.space.limitsTokens() {
 		return false
 	}
-	p := &piece{writer: w, event: w.chunk(all), newest: newest, count: len(all), at: time.Now()}
+	p := &w.piece
+	p.event, p.from, p.count, p.at = w.chunk(all), newest.sender, len(all), time.Now()
 	e := &p.event
 	e.Index, e.Time = w.fold.index+1, stamp(p.at)
 	var size int
@@ -105,11 +108,11 @@ func (p *piece) tell() {
 	w := p.writer
 	if p.Err != nil {
 		w.broken = p.Err
-		p.newest.refuse(p.Err)
+		p.from.refuse(p.Err)
 	} else {
 		w.countFirst(p.at)
 		w.appended(&p.event, p.Seq)
-		w.owed.add(p.newest, w.logged(), p.count, p.at)
+		w.owed.add(p.from, w.logged(), p.count, p.at)
 	}
 	w.goOn()
 }

@@ -145,7 +145,7 @@ func (r *reader) note(f func()) {
 }
 
 func (r *reader) Begin(s Snapshot)  { r.note(func() { r.begin = s }) }
-func (r *reader) Deliver(e *Event)  { r.note(func() { r.events = append(r.events, e) }) }
+func (r *reader) Deliver(e *Event)  { one := *e; r.note(func() { r.events = append(r.events, &one) }) }
 func (r *reader) Lost(err error)    { r.note(func() { r.lost = err }) }
 func (r *reader) lines() (s string) { return script(r.copied()) }
 

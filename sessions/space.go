@@ -132,7 +132,7 @@ func (s *space) subscribe(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.runs, err = s.link.Subscribe(string(broker.SessionRun("*")), runs{s}); err != nil {
+	if s.runs, err = s.link.Subscribe(string(broker.SessionRun("*")), &runs{space: s}); err != nil {
 		return err
 	}
 	return s.link.Flush(ctx)

@@ -50,7 +50,7 @@ type writer struct {
 	gateway []*nats.Subscription
 	broken  error // why it can't go on
 
-	last *output // the newest that the Link has brought; touched by its reader only
+	manner manner // of the session's worker; touched by the Link's reader only
 
 	bell  chan struct{} // told when something is due, when the writer broke, and when the space closes
 	due   time.Time     // when to look again though nothing comes
@@ -65,6 +65,7 @@ type writer struct {
 	left    bool       // nothing is taken any more
 	alarmAt time.Time  // when alarm rings; zero when it has
 	one     [1]*output // for store
+	piece   piece      // what is on its way
 }
 
 // call is what waits for a writer: a command, or what a worker has sent.
@@ -81,6 +82,13 @@ func (c call) refuse(err error) {
 	} else {
 		c.output.refuse(err)
 	}
+}
+
+// passes stores a piece or keeps it for the next event, and reports false when that takes more than a look.
+func (w *writer) passes(o *output) bool {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	return !w.left && w.pass(o)
 }
 
 // submit hands a call to the writer that runs on this node. It reports false when there is none.
@@ -103,6 +111,7 @@ func (w *writer) take(c call) bool {
 	}
 	select {
 	case w.calls <- c:
+		w.own = true // as far as pieces are concerned
 	default:
 		if c.command != nil { // a worker sends it again
 			c.refuse(fault.New(fault.LimitExceeded, "Too much is waiting to be done in the session."))
@@ -135,7 +144,7 @@ func (s *space) write(id broker.Token, c call) error {
 func (s *space) newWriter(id broker.Token) *writer {
 	log := broker.SessionLog(id)
 	w := &writer{space: s, id: id, log: log, live: log.Live(), calls: make(chan call, maxCalls), nonce: uuid.NewString(), bell: make(chan struct{}, 1), own: true}
-	w.stored = sync.NewCond(&w.turn)
+	w.stored, w.piece.writer = sync.NewCond(&w.turn), w
 	w.alarm = time.AfterFunc(time.Hour, w.wakeUp)
 	return w
 }
@@ -251,6 +260,9 @@ func (w *writer) next() (c call, came bool) {
 			}
 		}
 	}
+	if w.broken != nil { // by a piece, which nothing may follow
+		return call{}, false
+	}
 	return w.pop()
 }
 
@@ -302,7 +314,7 @@ func (w *writer) wakeUp() {
 // setAlarm has the alarm ring when something is due, or before: it is not put off by each call that comes. Under turn.
 func (w *writer) setAlarm() {
 	due := w.due
-	if w.owed.newest != nil && w.owed.until.Before(due) {
+	if w.owed.count > 0 && w.owed.until.Before(due) {
 		due = w.owed.until
 	}
 	if w.alarmAt.IsZero() || due.Before(w.alarmAt) {
