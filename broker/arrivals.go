@@ -3,13 +3,18 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
-// gatewayName is what the broker's own connections call themselves.
-const gatewayName = "parley-gateway"
+const (
+	// gatewayName is what the broker's own connections call themselves, for people who look at the server.
+	gatewayName = "parley-gateway"
+	// gatewayTag is in the tokens of their users. Nobody else can have it.
+	gatewayTag = "parley-gateway"
+)
 
 // arrivalsWithin is how soon one service that connects after another is told again: a service that is told to come back
 // at every moment must not keep the node busy.
@@ -21,24 +26,53 @@ const arrivalsWithin = 100 * time.Millisecond
 func (e *Engine) OnService(f func(AccountID)) error {
 	var last string
 	var at time.Time
-	_, err := e.system.nc.Subscribe("$SYS.ACCOUNT.*.CONNECT", func(m *nats.Msg) {
-		var event struct {
-			Client struct {
-				Account string `json:"acc"`
-				Name    string `json:"name"`
-			} `json:"client"`
-		}
-		if err := json.Unmarshal(m.Data, &event); err != nil || event.Client.Name == gatewayName {
+	return e.onArrival(func(a arrival) {
+		if a.Client.Account == last && time.Since(at) < arrivalsWithin {
 			return
 		}
-		if event.Client.Account == last && time.Since(at) < arrivalsWithin {
-			return
-		}
-		last, at = event.Client.Account, time.Now()
+		last, at = a.Client.Account, time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 		defer cancel()
-		if id, err := e.accountID(ctx, event.Client.Account); err == nil && id != systemAccount && id != brokerAccount {
+		if id, err := e.accountID(ctx, a.Client.Account); err == nil && id != systemAccount && id != brokerAccount {
 			f(id)
+		}
+	})
+}
+
+// OnServiceHere has f called with each service that has connected to this node's server, in the moment in which it may
+// begin to publish. f must not block. Like OnService, it can't be taken back. With external servers f is never called.
+func (e *Engine) OnServiceHere(f func(Service)) error {
+	if e.server == nil {
+		return nil
+	}
+	own := e.server.ID()
+	return e.onArrival(func(a arrival) {
+		if a.Server.ID == own {
+			f(Service{AccountKey: a.Client.Account, UserKey: a.Client.User, Address: a.Client.Host, id: a.Client.ID})
+		}
+	})
+}
+
+// arrival is what a server tells of somebody who has connected.
+type arrival struct {
+	Server struct {
+		ID string `json:"id"`
+	} `json:"server"`
+	Client struct {
+		ID      uint64   `json:"id"`
+		Account string   `json:"acc"`
+		User    string   `json:"user"`
+		Host    string   `json:"host"`
+		Tags    []string `json:"tags"`
+	} `json:"client"`
+}
+
+// onArrival has f called with everybody who connects to any server, but the nodes themselves.
+func (e *Engine) onArrival(f func(arrival)) error {
+	_, err := e.system.nc.Subscribe("$SYS.ACCOUNT.*.CONNECT", func(m *nats.Msg) {
+		var a arrival
+		if json.Unmarshal(m.Data, &a) == nil && !slices.Contains(a.Client.Tags, gatewayTag) {
+			f(a)
 		}
 	})
 	return err

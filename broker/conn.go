@@ -259,6 +259,7 @@ func (e *Engine) newUser(a AccountID) (key nkeys.KeyPair, token string, err erro
 	if err != nil {
 		return nil, "", err
 	}
+	claims.Tags.Add(gatewayTag)
 	token, err = e.id.signUser(a, claims)
 	return key, token, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
 
 	"parley/broker"
 	"parley/quota"
@@ -371,6 +373,82 @@ func TestStrangersWait(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 	w.bots(t, "acme", "ann").alive() // who says so at once is no stranger
+}
+
+// TestServiceRates has a service flood its tenant with NATS. It is cut off, and does not come back before it may; others
+// notice nothing.
+func TestServiceRates(t *testing.T) {
+	w := newWorld(t)
+	guard, err := quota.NewGuard(w.edge.book, w.engine, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var guarding sync.WaitGroup
+	guarding.Go(func() { _ = guard.Run(ctx) })
+	defer func() { stop(); guarding.Wait() }()
+
+	may := broker.CredsRequest{Name: "shop", Publish: []string{"channel.>"}, Subscribe: []string{"channel.>"}}
+	quiet, foreign := w.service(t, "acme", may), w.service(t, "evil", may)
+	worker := w.service(t, "acme", broker.CredsRequest{Name: "ai", Queue: "ai"}, nats.CustomInboxPrefix("_INBOX.ai"))
+	lost, back := make(chan struct{}, 1000), make(chan struct{}, 1000)
+	_, creds, err := w.registry.IssueCreds(t.Context(), "acme", "", may)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noisy, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentialBytes(creds), nats.MaxReconnects(-1), nats.ReconnectWait(5*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { lost <- struct{}{} }), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer noisy.Close()
+	for _, nc := range []*nats.Conn{quiet, foreign, worker} {
+		nc.SetDisconnectErrHandler(func(*nats.Conn, error) { t.Errorf("another service was cut off") })
+	}
+
+	own, all := w.refusals("acme", tenants.TenantMessagesPerSecond)
+	w.limit(t, "acme", "tenant_messages_per_second=100")
+	flood := func() bool { // until it is cut off
+		for n := 0; ; {
+			select {
+			case <-lost:
+				return true
+			case <-t.Context().Done():
+				return false
+			case <-time.After(time.Millisecond):
+			}
+			for range 20 {
+				_ = noisy.Publish("channel.noise", nil)
+				_ = foreign.Publish("channel.noise", nil)
+				_ = worker.Publish("session.s.run", nil)
+			}
+			if n++; n%100 == 0 { // ten a second
+				_ = quiet.Publish("channel.quiet", nil)
+			}
+			for _, nc := range []*nats.Conn{noisy, foreign, worker, quiet} {
+				_ = nc.Flush()
+			}
+		}
+	}
+	if !flood() {
+		t.Fatal("nobody was cut off")
+	}
+	w.counted(t, "acme", tenants.TenantMessagesPerSecond, own, all)
+	<-back // the server has let it in, and the guard has it leave again
+	<-lost
+	w.limit(t, "acme", "tenant_messages_per_second=default")
+	for stays := false; !stays; {
+		select {
+		case <-lost:
+		case <-t.Context().Done():
+			t.Fatal("it stays out although there is no limit any more")
+		case <-time.After(200 * time.Millisecond):
+			stays = noisy.Publish("channel.noise", nil) == nil && noisy.Flush() == nil
+		}
+	}
+	for _, nc := range []*nats.Conn{quiet, foreign, worker} {
+		nc.SetDisconnectErrHandler(nil)
+	}
 }
 
 func TestChannelLimit(t *testing.T) {

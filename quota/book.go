@@ -10,9 +10,10 @@ import (
 	"parley/tenants"
 )
 
-// Registry is where limits come from. Changes calls f in order from one goroutine; Get must not wait.
+// Registry is where limits come from. Changes calls f in order from one goroutine; the others must not wait.
 type Registry interface {
 	Get(tenants.ID) (tenants.Tenant, error)
+	List() []tenants.Tenant
 	Changes(f func(tenants.Tenant)) (unregister func())
 }
 

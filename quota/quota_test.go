@@ -31,6 +31,15 @@ func (r *registry) Get(id tenants.ID) (tenants.Tenant, error) {
 	return tenants.Tenant{ID: id, State: tenants.Active, Limits: l}, nil
 }
 
+func (r *registry) List() (all []tenants.Tenant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, l := range r.limits {
+		all = append(all, tenants.Tenant{ID: id, State: tenants.Active, Limits: l})
+	}
+	return all
+}
+
 func (r *registry) Changes(f func(tenants.Tenant)) func() {
 	r.listener = append(r.listener, f)
 	return func() {}

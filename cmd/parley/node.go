@@ -88,6 +88,11 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.stages.start(n.registry.Run, n.ended)
 	n.book = quota.NewBook(n.registry, n.engine, log)
 	n.stages.start(n.book.Run, n.ended)
+	guard, err := quota.NewGuard(n.book, n.engine, log)
+	if err != nil {
+		return nil, err
+	}
+	n.stages.start(guard.Run, n.ended)
 	if n.ledger, err = tenants.OpenLedger(ctx, n.engine, n.engine.Node(), n.meters, log); err != nil {
 		return nil, err
 	}
