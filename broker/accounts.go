@@ -134,7 +134,7 @@ func (id *identity) undated(token string) (string, error) {
 // revoked users, all connections are closed. In a cluster that holds for all nodes that this one can reach; the others
 // take it over as soon as they can be reached again.
 func (e *Engine) PutAccount(ctx context.Context, a Account) error {
-	_, token, err := e.id.accountToken(e.counted(a))
+	key, token, err := e.id.accountToken(e.counted(a))
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (e *Engine) PutAccount(ctx context.Context, a Account) error {
 			return err
 		}
 	}
-	if err := e.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", token); err != nil {
+	if err := e.claims(ctx, "$SYS.REQ.CLAIMS.UPDATE", key, token); err != nil {
 		return fmt.Errorf("push account %s: %w", a.ID, err)
 	}
 	if !a.Suspended {
@@ -168,6 +168,9 @@ func (e *Engine) EraseAccount(ctx context.Context, a AccountID) error {
 	if err := e.PutAccount(ctx, Account{ID: a, Name: string(a), Suspended: true}); err != nil {
 		return err
 	}
+	if err := e.openAccount(a); err != nil { // the purge would do so, within the time of a request
+		return fmt.Errorf("open account %s: %w", a, err)
+	}
 	if err := e.system.purge(ctx, key); err != nil {
 		return fmt.Errorf("purge account %s: %w", a, err)
 	}
@@ -188,7 +191,7 @@ func (e *Engine) deleteAccount(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("sign the deletion of account %s: %w", key, err)
 	}
-	return e.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", token)
+	return e.claims(ctx, "$SYS.REQ.CLAIMS.DELETE", key, token)
 }
 
 // systemConn is the engine's own connection to the system account. Whoever holds it can replace any account, so it
@@ -215,8 +218,11 @@ func (s *systemConn) request(ctx context.Context, subject string, data []byte, r
 	return json.Unmarshal(msg.Data, reply)
 }
 
-// claims has every server change its accounts.
-func (e *Engine) claims(ctx context.Context, subject, token string) error {
+// claims has every server change an account.
+func (e *Engine) claims(ctx context.Context, subject, key, token string) error {
+	if e.opener != nil {
+		defer e.opener.hold(key)()
+	}
 	everyServer := func() int { return e.servers.size().servers }
 	return e.askAll(ctx, subject, []byte(token), everyServer, func(b []byte) error {
 		var reply server.ServerAPIClaimUpdateResponse

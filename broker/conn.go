@@ -230,6 +230,9 @@ const leaderNotices = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>"
 
 // dial opens a connection as a user of the account that is made for this connection only.
 func (e *Engine) dial(a AccountID, opts ...nats.Option) (*nats.Conn, error) {
+	if err := e.openAccount(a); err != nil { // the server would do so, but not wait longer than for any client
+		return nil, err
+	}
 	user, token, err := e.newUser(a)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,9 @@ func (s *embedded) url() string {
 }
 
 func (s *embedded) close() error {
+	if s.e.opener != nil {
+		s.e.opener.stop()
+	}
 	if s.e.server != nil {
 		s.e.server.Shutdown()
 		s.e.server.WaitForShutdown()
@@ -65,8 +68,11 @@ func (s *embedded) watch(ctx context.Context) {
 	var beside sync.WaitGroup
 	if s.e.Clustered() {
 		beside.Go(func() { s.e.watchRoutes(ctx) })
-	} else if groupSync {
-		beside.Go(func() { s.syncRegularly(ctx) })
+	} else {
+		beside.Go(func() { s.e.openRest(ctx) })
+		if groupSync {
+			beside.Go(func() { s.syncRegularly(ctx) })
+		}
 	}
 	s.e.watchStore(ctx)
 	beside.Wait()

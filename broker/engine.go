@@ -32,6 +32,7 @@ type Config struct {
 
 	IdleClose   time.Duration // how long an unused tenant connection stays open. Defaults to 5 minutes.
 	MinFree     uint64        // free bytes on the disk under which nothing more is stored. Defaults to 64 MiB.
+	OpenWithin  time.Duration // how long a start may wait for the streams of tenants that nobody uses yet. Defaults to 2 seconds; negative for not at all.
 	ReadyWithin time.Duration // how long the server may take to recover its store, and a cluster to agree. Defaults to 60 seconds.
 	SeedFile    string        // the operator's seed, from another node of the cluster. Needed at the first start only.
 	Cluster     Cluster       // Zero means a broker of one node.
@@ -45,6 +46,7 @@ func (c Config) withDefaults() Config {
 	c.SessionRetention = cmp.Or(c.SessionRetention, 90*24*time.Hour)
 	c.IdleClose = cmp.Or(c.IdleClose, 5*time.Minute)
 	c.MinFree = cmp.Or(c.MinFree, 64<<20)
+	c.OpenWithin = cmp.Or(c.OpenWithin, 2*time.Second)
 	c.ReadyWithin = cmp.Or(c.ReadyWithin, time.Minute)
 	return c
 }
@@ -57,6 +59,7 @@ type Engine struct {
 	id      *identity
 	servers servers
 	server  *server.Server // the embedded one; nil with external ones
+	opener  *opener        // of its accounts; nil with external ones and in a cluster
 	system  *systemConn
 	nodes   *nodes
 	gate    *routeGate

@@ -210,7 +210,7 @@ func pushForeign(t *testing.T, e *Engine) (key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.claims(t.Context(), "$SYS.REQ.CLAIMS.UPDATE", token); err != nil {
+	if err := e.claims(t.Context(), "$SYS.REQ.CLAIMS.UPDATE", key, token); err != nil {
 		t.Fatal(err)
 	}
 	return key

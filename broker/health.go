@@ -22,6 +22,14 @@ func (e *Engine) Check() error {
 	return nil
 }
 
+// broken returns what Check does, but nil for what passes.
+func (e *Engine) broken() error {
+	if err := e.Check(); fault.CodeOf(err) != fault.StorageFull {
+		return err
+	}
+	return nil
+}
+
 // fail records a failure that only a restart mends.
 func (e *Engine) fail(err error) {
 	var final error = fault.Wrap(fault.Unavailable, err, "The store has failed; nothing can be stored until the broker is restarted.")
@@ -48,8 +56,8 @@ func (e *Engine) watchStore(ctx context.Context) {
 
 func (e *Engine) checkSpace() {
 	before := e.state.Load()
-	if before != nil && fault.CodeOf(*before) != fault.StorageFull {
-		return // failed for good
+	if e.broken() != nil {
+		return
 	}
 	var now *error
 	free, err := freeBytes(e.dir.path)

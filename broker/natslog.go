@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 )
 
 // natsLog passes the server's log lines on to slog, and listens for the few that mean the store can't be trusted: the
@@ -17,21 +18,16 @@ type natsLog struct {
 	broken  func(error) // called for each line that means damage; must not block
 	refused func()      // called when another node does not let this one in; must not block
 
-	mu       sync.Mutex
-	starting bool // guarded by mu; damage that only recovery reports counts while it is set
+	recoveries atomic.Int64 // that are under way; damage that only recovery reports counts meanwhile
 }
 
-func (l *natsLog) started() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.starting = false
+// recover says that the server recovers streams, until done is called.
+func (l *natsLog) recover() (done func()) {
+	l.recoveries.Add(1)
+	return func() { l.recoveries.Add(-1) }
 }
 
-func (l *natsLog) recovering() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.starting
-}
+func (l *natsLog) recovering() bool { return l.recoveries.Load() > 0 }
 
 // Noticef logs at debug level: the server is chatty about what goes well.
 func (l *natsLog) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v) }
@@ -44,6 +40,9 @@ func (l *natsLog) Tracef(string, ...any) {}
 
 // Warnf logs a warning. While the server recovers its streams, a warning is all that a lost stream causes.
 func (l *natsLog) Warnf(format string, v ...any) {
+	if slices.Contains(v, any(errLater)) {
+		return // there may be thousands of them
+	}
 	l.write(slog.LevelWarn, format, v)
 	if l.recovering() && meansLostStream(format, v) {
 		l.broken(fmt.Errorf("recover the store: %s", line(format, v)))

@@ -28,6 +28,9 @@ func (e *Engine) Report(r *meter.Report) {
 	if err != nil {
 		return // JetStream is not there yet, or any more
 	}
+	if e.opener != nil {
+		r.Gauge("parley_accounts_unopened", "Accounts whose streams this node has not recovered since its start, as nobody has used them yet; 0 after some minutes.", float64(len(e.opener.waiting())))
+	}
 	r.Gauge("parley_streams", "Streams of which this node has a copy.", float64(info.Streams))
 	r.Gauge("parley_consumers", "Consumers of these streams.", float64(info.Consumers))
 	r.Gauge("parley_stored_messages", "Messages in these streams.", float64(info.Messages))
@@ -73,6 +76,11 @@ func (e *Engine) Holding() (map[string]uint64, error) {
 		return nil, fmt.Errorf("ask what is stored: %w", err)
 	}
 	held := make(map[string]uint64, len(info.AccountDetails))
+	if e.opener != nil {
+		if held, err = e.opener.held(e.dir.store()); err != nil {
+			return nil, fmt.Errorf("look at what is stored: %w", err)
+		}
+	}
 	for _, a := range info.AccountDetails {
 		held[a.Name] = a.Store
 	}

@@ -31,6 +31,9 @@ func (e *Engine) Restore(ctx context.Context, all []Account, whole bool) error {
 		}
 	}
 	for key, a := range known {
+		if e.opener != nil {
+			e.opener.name(key, a.Name)
+		}
 		if a.ID == systemAccount || a.ID == brokerAccount {
 			continue
 		}

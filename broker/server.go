@@ -60,14 +60,20 @@ func (e *Engine) runServer(ctx context.Context, change func(*server.Options)) er
 	if e.server, err = server.NewServer(opts); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The NATS server can't be set up: %s.", err)
 	}
-	log := &natsLog{log: e.log, broken: e.fail, refused: e.gate.refused, starting: true}
+	log := &natsLog{log: e.log, broken: e.fail, refused: e.gate.refused}
+	defer log.recover()()
 	e.server.SetLoggerV2(log, false, false, false)
-	e.server.Start()
+	if e.opener == nil {
+		e.server.Start()
+		return e.awaitReady(ctx)
+	}
+	e.opener.log = log
+	e.opener.startServer(e.server)
 	if err := e.awaitReady(ctx); err != nil {
 		return err
 	}
-	log.started()
-	return nil
+	e.opener.openFor(ctx, e.cfg.OpenWithin)
+	return e.unharmed()
 }
 
 // serverOptions builds fresh options at each call, because the server keeps and edits the ones it is given.
@@ -108,7 +114,8 @@ func (e *Engine) serverOptions() (_ *server.Options, err error) {
 }
 
 // accountResolver keeps the account JWTs in the data directory. The two that no tenant owns must be there before the
-// first connection, which is the one that could push them.
+// first connection, which is the one that could push them. In a cluster it is the cluster that opens accounts, for the streams
+// that it has this node look after.
 func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 	resolver, err := e.openTokens()
 	if err != nil {
@@ -119,6 +126,7 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 			resolver.Close()
 		}
 	}()
+	e.opener = newOpener(resolver, e.broken)
 	for _, a := range []AccountID{systemAccount, brokerAccount} {
 		key, token, err := e.id.fixedToken(a)
 		if err != nil {
@@ -127,8 +135,13 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 		if err := resolver.Store(key, token); err != nil {
 			return nil, unusable(e.dir.path, err)
 		}
+		e.opener.own[key] = true
 	}
-	return resolver, nil
+	if e.Clustered() {
+		e.opener = nil
+		return resolver, nil
+	}
+	return e.opener, nil
 }
 
 // openTokens opens the directory of the account JWTs. The caller closes it.
@@ -154,15 +167,23 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 		default:
 		}
 	}
-	select {
-	case err := <-e.failed:
-		return e.startFault(err)
-	default:
+	if err := e.unharmed(); err != nil {
+		return err
 	}
 	if !e.server.JetStreamEnabled() {
 		return damaged(e.dir.store(), "JetStream did not start")
 	}
 	return nil
+}
+
+// unharmed returns nil when nothing has failed so far in a start.
+func (e *Engine) unharmed() error {
+	select {
+	case err := <-e.failed:
+		return e.startFault(err)
+	default:
+		return nil
+	}
 }
 
 func (e *Engine) startFault(err error) error {
