@@ -3,7 +3,6 @@ package frontends
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"parley/frontends/chat"
 	"parley/frontends/conversation"
 	"parley/frontends/door"
+	"parley/frontends/handshake"
 	"parley/frontends/meet"
 	"parley/frontends/tenantchat"
 	"parley/frontends/ws"
@@ -110,7 +110,7 @@ func (e *Edge) Connections() int { return e.set.Len() }
 // what it has taken, and closes the connections with 1012, so that clients come back to where the service goes on.
 func (e *Edge) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer e.end()
-	server := &http.Server{
+	server := handshake.New(&http.Server{
 		Handler:           e.routes(),
 		ReadHeaderTimeout: headerWithin,
 		ReadTimeout:       requestWithin,
@@ -118,7 +118,7 @@ func (e *Edge) Serve(ctx context.Context, listeners ...net.Listener) error {
 		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
-	}
+	})
 	defer e.registry.Changes(e.tenantChanged)()
 	sweeping, stopSweeping := context.WithCancel(context.Background())
 	var sweeper sync.WaitGroup
@@ -127,14 +127,7 @@ func (e *Edge) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer stopSweeping()
 
 	g, running := errgroup.WithContext(ctx)
-	for _, l := range listeners {
-		g.Go(func() error {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-	}
+	g.Go(func() error { return server.Serve(listeners...) })
 	g.Go(func() error {
 		<-running.Done()
 		return e.drain(server)
@@ -152,7 +145,7 @@ func (e *Edge) tenantChanged(t tenants.Tenant) {
 	}
 }
 
-func (e *Edge) drain(server *http.Server) error {
+func (e *Edge) drain(server *handshake.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.DrainTimeout)
 	defer cancel()
 	e.agents.Drain()

@@ -188,7 +188,8 @@ func reachable(url string) string {
 
 // listen binds an address; flag is what the operator can change it with.
 func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	// Both servers find out by themselves who is gone, for which the kernel would want four system calls a connection.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fault.Wrap(fault.Unavailable, err, "The address %s is in use by another process.", addr).
 			WithFix("Choose another with %s; port 0 picks a free one.", flag)
