@@ -34,19 +34,10 @@ type claims struct {
 	Others jsontext.Value `json:",unknown"` // an object of the claims that mean nothing here; nil when there are none
 }
 
-// plainClaims is claims without its methods, so that UnmarshalJSON does not call itself.
-type plainClaims claims
-
-// UnmarshalJSON makes golang-jwt, which decodes with encoding/json, as strict as decodeClaims.
-func (c *claims) UnmarshalJSON(b []byte) error {
-	*c = claims{}
-	return json.Unmarshal(b, (*plainClaims)(c))
-}
-
 // decodeClaims reads the claims of a token that is not verified yet. Errors are fault.AuthFailed.
 func decodeClaims(b []byte) (*claims, error) {
 	c := &claims{}
-	if err := c.UnmarshalJSON(b); err != nil {
+	if err := json.Unmarshal(b, c); err != nil {
 		return nil, claimsFault(err)
 	}
 	if c.Tenant == "" {

@@ -50,46 +50,48 @@ func newKeySet(k Key, fetch *fetcher, now func() time.Time) *keySet {
 	return s
 }
 
-// keyfunc returns the public keys that may have signed a token: those of the key set that are for s's algorithm and,
-// if the token names one, of that kid.
-func (s *keySet) keyfunc(ctx context.Context) jwt.Keyfunc {
-	return func(token *jwt.Token) (any, error) {
-		set := s.current.Load()
-		if set.usable(s.now(), keySetFresh) {
-			if key, err := s.find(ctx, set, token); err == nil {
-				return key, nil
-			}
+// keys returns the public keys that may have signed a token: those of the key set that are for s's algorithm and, if the
+// token names one, of that kid.
+func (s *keySet) keys(ctx context.Context, kid string) ([]any, error) {
+	set := s.current.Load()
+	if set.usable(s.now(), keySetFresh) {
+		if found, err := s.find(ctx, set, kid); err == nil {
+			return found, nil
 		}
-		fetchErr := s.refresh(ctx, set)
-		set = s.current.Load()
-		if !set.usable(s.now(), keySetStale) {
-			return nil, errors.Join(errSetTooOld, fetchErr)
-		}
-		return s.find(ctx, set, token)
 	}
+	fetchErr := s.refresh(ctx, set)
+	set = s.current.Load()
+	if !set.usable(s.now(), keySetStale) {
+		return nil, errors.Join(errSetTooOld, fetchErr)
+	}
+	return s.find(ctx, set, kid)
 }
 
 func (f *fetchedSet) usable(now time.Time, age time.Duration) bool {
 	return f != nil && now.Sub(f.at) < age
 }
 
-// find looks a token's key up in set and makes sure that it is of the type and strength that the algorithm asks for.
-func (s *keySet) find(ctx context.Context, set *fetchedSet, token *jwt.Token) (any, error) {
+// find looks keys up in set and makes sure that they are of the type and strength that the algorithm asks for.
+func (s *keySet) find(ctx context.Context, set *fetchedSet, kid string) ([]any, error) {
+	token := &jwt.Token{Header: map[string]any{"alg": string(s.alg)}}
+	if kid != "" {
+		token.Header["kid"] = kid
+	}
 	found, err := set.find.KeyfuncCtx(ctx)(token)
 	if err != nil {
 		return nil, errors.Join(errUnknownKid, err)
 	}
 	many, ok := found.(jwt.VerificationKeySet)
 	if !ok {
-		return found, checkPublic(s.alg, found)
+		return []any{found}, checkPublic(s.alg, found)
 	}
-	var fit jwt.VerificationKeySet
+	var fit []any
 	for _, key := range many.Keys {
 		if checkPublic(s.alg, key) == nil {
-			fit.Keys = append(fit.Keys, key)
+			fit = append(fit, key)
 		}
 	}
-	if len(fit.Keys) == 0 {
+	if len(fit) == 0 {
 		return nil, errUnknownKid
 	}
 	return fit, nil

@@ -49,10 +49,15 @@ func unproven(cause error) error {
 	return &e
 }
 
-// note receives each step of a verification and what came of it.
+// note receives each step of a verification and what came of it. nil means that nobody wants to know.
 type note func(step, found string)
 
-func silent(string, string) {}
+// take is called with what would have to be written down.
+func (n note) take(step string, found func() string) {
+	if n != nil {
+		n(step, found())
+	}
+}
 
 // verify is Registry.Verify.
 func (v *verifier) verify(ctx context.Context, token string) (*Grant, error) {
@@ -63,7 +68,7 @@ func (v *verifier) verify(ctx context.Context, token string) (*Grant, error) {
 	if g, ok := v.remembered(sum); ok {
 		return g, nil
 	}
-	g, entry, revision, err := v.check(ctx, token, silent)
+	g, entry, revision, err := v.check(ctx, token, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -97,18 +102,18 @@ func (v *verifier) check(ctx context.Context, token string, note note) (*Grant, 
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	note("form", fmt.Sprintf("algorithm %s, key id %q", p.header.Alg, p.header.Kid))
+	note.take("form", func() string { return fmt.Sprintf("algorithm %s, key id %q", p.header.Alg, p.header.Kid) })
 	claimed, err := decodeClaims(p.payload)
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	note("claims", fmt.Sprintf("tenant %s", claimed.Tenant))
+	note.take("claims", func() string { return fmt.Sprintf("tenant %s", claimed.Tenant) })
 	r, known := v.lookup(ID(claimed.Tenant))
-	entry, proven, err := v.prove(ctx, token, p, r, known, note)
+	entry, err := v.prove(ctx, p, claimed, r, known, note)
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	g, err := newGrant(proven)
+	g, err := newGrant(claimed)
 	if err != nil {
 		return nil, nil, 0, err
 	}
@@ -119,11 +124,11 @@ func (v *verifier) check(ctx context.Context, token string, note note) (*Grant, 
 	if end := entry.key.NotAfter; !end.IsZero() && end.Before(g.Expires) {
 		g.Expires = end
 	}
-	note("grant", fmt.Sprintf("agent %s until %s", g.Agent, g.Expires.Format(time.RFC3339)))
+	note.take("grant", func() string { return fmt.Sprintf("agent %s until %s", g.Agent, g.Expires.Format(time.RFC3339)) })
 	if err := r.refused.check(g); err != nil {
 		return nil, nil, 0, err
 	}
-	note("revocations", fmt.Sprintf("none of %d fits", len(r.tenant.Revocations)))
+	note.take("revocations", func() string { return fmt.Sprintf("none of %d fits", len(r.tenant.Revocations)) })
 	if r.tenant.Suspended() {
 		return nil, nil, 0, suspended(g.Tenant)
 	}
@@ -134,33 +139,31 @@ func suspended(id ID) error {
 	return fault.New(fault.TenantSuspended, "The tenant %s is suspended.", id)
 }
 
-// prove finds the key that signed the token and returns it with the claims that it vouches for.
-func (v *verifier) prove(ctx context.Context, token string, p parts, r resident, known bool, note note) (*ringEntry, *claims, error) {
+// prove finds the key that signed the token, which vouches for the claims then.
+func (v *verifier) prove(ctx context.Context, p parts, claimed *claims, r resident, known bool, note note) (*ringEntry, error) {
 	var candidates []*ringEntry
 	if known {
 		candidates = r.ring.candidates(p.header, v.cfg.Now())
-		note("tenant", fmt.Sprintf("known, %s, %d of its keys fit", r.tenant.State, len(candidates)))
+		note.take("tenant", func() string { return fmt.Sprintf("known, %s, %d of its keys fit", r.tenant.State, len(candidates)) })
 	}
 	if len(candidates) == 0 {
 		// As much work as for a tenant that has the key, so that the clock does not tell them apart either.
 		v.decoys.verify(p)
-		return nil, nil, unproven(fmt.Errorf("tenant %s known: %t; no live key for %s %q", p.header.Alg, known, p.header.Alg, p.header.Kid))
+		return nil, unproven(fmt.Errorf("tenant %s known: %t; no live key for %s %q", p.header.Alg, known, p.header.Alg, p.header.Kid))
 	}
 	var causes []error
 	for _, e := range candidates {
-		proven := &claims{}
-		_, err := e.parser.ParseWithClaims(token, proven, e.keyfunc(ctx))
-		if err == nil {
-			note("signature", fmt.Sprintf("good, by key %q", e.key.Kid))
-			return e, proven, nil
+		if err := e.checkSignature(ctx, p); err != nil {
+			causes = append(causes, fmt.Errorf("key %q: %w", e.key.Kid, err))
+			continue
 		}
-		if errors.Is(err, jwt.ErrTokenInvalidClaims) { // said only of tokens whose signature is good
-			note("signature", fmt.Sprintf("good, by key %q", e.key.Kid))
-			return nil, nil, v.refusal(err, e, proven)
+		note.take("signature", func() string { return fmt.Sprintf("good, by key %q", e.key.Kid) })
+		if err := e.validator.Validate(claimed); err != nil { // said only of tokens whose signature is good
+			return nil, v.refusal(err, e, claimed)
 		}
-		causes = append(causes, fmt.Errorf("key %q: %w", e.key.Kid, err))
+		return e, nil
 	}
-	return nil, nil, unproven(errors.Join(causes...))
+	return nil, unproven(errors.Join(causes...))
 }
 
 // refusal says what is wrong with the claims of a token that is signed as it should be.
