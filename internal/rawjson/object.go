@@ -61,6 +61,9 @@ type decoder struct {
 // Object appends the members of the object that text holds to dst, in their order. It is strict: names must be unique,
 // text valid UTF-8, and nothing may follow the object. On an error it returns the members before the fault.
 func Object(dst []Member, text []byte) ([]Member, error) {
+	if members, ok := scan(dst, text); ok {
+		return members, nil
+	}
 	if !jsontext.Value(text).IsValid() {
 		return slowly(dst, text)
 	}

@@ -71,7 +71,10 @@ func FuzzObject(f *testing.F) {
 // TestSplitAgrees holds the quick way against the careful one.
 func TestSplitAgrees(t *testing.T) {
 	for _, text := range []string{
-		`{}`, " {\n} ", `{"a":"x\\","b":"\"}{","c":[{"d":"]"},[]],"e":-1.5e3 ,"f":true}`, `{"\"":null , "":{"":{}}}`, `{"id":"1","type":"t","content":{"a":[1,"}"]}}`,
+		`{}`, " {\n} ", `{"a":"täxt \n \u00e4","b":-0.5E+10,"c":true,"d":false,"e":null , "f":[{"g":"]"}] }`, "{\"a\":\"12345678\x1f\"}", "{\"a\":\"1234567\xff\"}",
+		`{"a":01}`, `{"a":1.}`, `{"a":1e}`, `{"a":-}`, `{"a":+1}`, `{"a":tru}`, `{"a":[}}`, `{"a":{]}`, `{"a":1,}`, `{"a":1 "b":2}`, `{"a":"x`, `{"a":"x\`, `{"a":"\x"}`, `{"a":1,"a":2}`,
+		`{"a":1} x`, `{"a":1}}`, `{`, ` `, `{"a"}`, `{"a":}`, `{"a":"ä"`, "{\"\xff\":1}", `{"é":1,"é":2}`,
+		`{"a":"x\\","b":"\"}{","c":[{"d":"]"},[]],"e":-1.5e3 ,"f":true}`, `{"\"":null , "":{"":{}}}`, `{"id":"1","type":"t","content":{"a":[1,"}"]}}`,
 	} {
 		agree(t, []byte(text))
 	}
