@@ -64,7 +64,7 @@ func (p *place) Lost(err error) {
 }
 
 // frameRoom is how much a frame has beside its text, in most cases.
-const frameRoom = 192
+const frameRoom = 136
 
 // tell sends an event, behind the pieces that were held. mu is held.
 func (p *place) tell(e *sessions.Event) {

@@ -29,8 +29,8 @@ type Conn struct {
 	reader       // touched by the reader goroutine only
 	keep   watch // what the sweeper looks at
 
-	attempt  func(fd uintptr) bool // writeAttempt, bound once
-	writeErr error                 // of the last system call; belongs to whoever has set writing
+	attempt  func(fd uintptr) // writeAttempt, bound once
+	writeErr error            // of the last system call; belongs to whoever has set writing
 
 	mu       sync.Mutex
 	queue    queue         // guarded by mu

@@ -117,7 +117,7 @@ func (c *Conn) claim() bool {
 func (c *Conn) writeOnce() {
 	var err error
 	if c.raw != nil {
-		err = c.raw.Write(c.attempt)
+		err = c.raw.Control(c.attempt) // which is less than Write, whose poller is not needed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,11 +164,8 @@ func (c *Conn) drainSocket() error {
 	return err
 }
 
-// writeAttempt writes once and reports, as the runtime's poller wants it, that it need not be called again.
-func (c *Conn) writeAttempt(fd uintptr) bool {
-	c.writeTo(fd)
-	return true
-}
+// writeAttempt writes once.
+func (c *Conn) writeAttempt(fd uintptr) { c.writeTo(fd) }
 
 // writeAll writes until the queue is empty, or until the kernel takes no more; then the poller calls it again when there
 // is room. No buffer is held meanwhile.
