@@ -90,7 +90,7 @@ func (s *space) watch(ctx context.Context, id broker.Token) (*watch, error) {
 	w := s.watches[id]
 	if w == nil {
 		w = &watch{space: s, id: id, ready: make(chan struct{}), reading: true}
-		s.watches[id] = w
+		s.setWatch(id, w)
 		s.jobs.Go(w.open)
 	}
 	w.refs++
@@ -114,7 +114,19 @@ func (s *space) unwatch(w *watch) {
 	defer s.mu.Unlock()
 	w.refs--
 	if (w.refs == 0 || w.err != nil) && s.watches[w.id] == w {
-		delete(s.watches, w.id)
+		s.setWatch(w.id, nil)
+	}
+}
+
+// setWatch makes w the watch of a session, or says that there is none. The caller holds mu.
+func (s *space) setWatch(id broker.Token, w *watch) {
+	if w == nil {
+		delete(s.watches, id)
+	} else {
+		s.watches[id] = w
+	}
+	if writer := s.writers[id]; writer != nil {
+		writer.watch.Store(w)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,6 +67,8 @@ type writer struct {
 	alarmAt time.Time  // when alarm rings; zero when it has
 	one     [1]*output // for store
 	piece   piece      // what is on its way
+
+	watch atomic.Pointer[watch] // of the session, nil when nobody on this node follows it; set under the space's mu
 }
 
 // call is what waits for a writer: a command, or what a worker has sent.
@@ -131,6 +134,7 @@ func (s *space) write(id broker.Token, c call) error {
 		w := s.writers[id]
 		if w == nil {
 			w = s.newWriter(id)
+			w.watch.Store(s.watches[id])
 			s.writers[id] = w
 			s.jobs.Go(w.run)
 		}
@@ -422,7 +426,7 @@ func (w *writer) appended(e *Event, seq uint64) {
 	w.fold.apply(e, seq)
 	w.settled = true
 	if !w.space.hub.engine.Clustered() { // nobody else writes here, and nobody is told before the disk has it
-		if watch := w.space.watched(w.id); watch != nil {
+		if watch := w.watch.Load(); watch != nil {
 			watch.take(e, seq)
 		}
 		w.copy(e, seq, before)
