@@ -21,6 +21,7 @@ import (
 type engine interface {
 	Bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error)
 	Sync() error
+	Ready() error
 }
 
 var _ engine = (*broker.Engine)(nil)
@@ -45,8 +46,8 @@ func (r record) fits(text string) bool {
 }
 
 // Store holds the keys, for all nodes of the cluster. Nothing of them is remembered here: each question is answered by the
-// bucket's leader, so that a key that was revoked on one node is refused on all others from the same moment on, and a node
-// that can't reach the leader takes none. All methods may be called concurrently. Errors are fault errors;
+// bucket's leader, so that a key that was revoked on one node is refused on all others from the same moment on. A node that is
+// cut off from the others takes no keys once it has noticed: until then it may believe that it is the leader. All methods may be called concurrently. Errors are fault errors;
 // fault.Unavailable means that nobody could be asked.
 type Store struct {
 	engine engine
@@ -126,6 +127,9 @@ func (s *Store) Verify(ctx context.Context, text string) (Key, error) {
 	if !ok {
 		return Key{}, wrong()
 	}
+	if err := s.engine.Ready(); fault.CodeOf(err) == fault.Unavailable {
+		return Key{}, unavailable(err)
+	}
 	all, _, err := s.load(ctx)
 	if err != nil {
 		return Key{}, err
@@ -162,10 +166,14 @@ func (s *Store) load(ctx context.Context) (all []record, revision uint64, err er
 		err = json.Unmarshal(entry.Value(), &all)
 	}
 	if err != nil {
-		return nil, 0, fault.Wrap(fault.Unavailable, err, "The admin keys can't be looked up now.").
-			WithFix("The key in the file admin.key of a node's data directory is good on that node.")
+		return nil, 0, unavailable(err)
 	}
 	return all, entry.Revision(), nil
+}
+
+func unavailable(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The admin keys can't be looked up now.").
+		WithFix("The key in the file admin.key of a node's data directory is good on that node.")
 }
 
 // change stores what f makes of the keys. Another node may do so at the same time: then f is asked again.
