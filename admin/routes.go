@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"parley/backup"
+	"parley/internal/loglevel"
 	"parley/internal/openapi"
 	"parley/sessions"
 	"parley/tenants"
@@ -58,7 +59,7 @@ const ofTenant = "/tenants/{tenant}"
 func (s *Server) table() (all []route) {
 	for _, part := range [][]route{
 		s.nodeRoutes(), s.usageRoutes(), s.auditRoutes(), s.tenantRoutes(), s.credentialRoutes(), s.agentRoutes(), s.channelRoutes(), s.sessionRoutes(),
-		s.roomRoutes(), s.backupRoutes(), s.adminKeyRoutes(),
+		s.roomRoutes(), s.backupRoutes(), s.adminKeyRoutes(), s.logLevelRoutes(),
 	} {
 		all = append(all, part...)
 	}
@@ -184,6 +185,7 @@ func (s *Server) sessionRoutes() []route {
 func pathParameters() []openapi.Parameter {
 	return []openapi.Parameter{
 		{Name: "node", About: "Name or id of the node."},
+		{Name: "level", About: "Least severe level that is to be logged.", OneOf: loglevel.Names()},
 		{Name: "name", About: "Name of the admin key."},
 		{Name: "tenant", About: "Id of the tenant."},
 		{Name: "kid", About: "Id of the key."},

@@ -17,6 +17,7 @@ import (
 	"parley/channels"
 	"parley/internal/fault"
 	"parley/internal/hashedkey"
+	"parley/internal/loglevel"
 	"parley/internal/usage"
 	"parley/rooms"
 	"parley/sessions"
@@ -35,12 +36,13 @@ const (
 
 // Config says what a Server tells of the process that it is part of. The fields up to Ready are required.
 type Config struct {
-	Key     string          // the admin key of the data directory
-	Keys    *adminkey.Store // the named ones
-	Node    string          // name of this node, for the audit log
-	Journal Journal         // where the audit log is
-	Info    func() Info     // what runs, and where; the process is added
-	Ready   func() error    // nil while clients, services and admins can be served
+	Key      string          // the admin key of the data directory
+	Keys     *adminkey.Store // the named ones
+	Node     string          // name of this node, for the audit log
+	Journal  Journal         // where the audit log is
+	Info     func() Info     // what runs, and where; the process is added
+	LogLevel *loglevel.Dial  // of this node's log
+	Ready    func() error    // nil while clients, services and admins can be served
 
 	Observer      Observer     // what tenants use. Nil means that nobody can ask.
 	MetricsKey    string       // opens the metrics and nothing else. Empty means that there is none.
@@ -67,7 +69,7 @@ type Server struct {
 
 // New returns the admin API over these parts, which stay the caller's.
 func New(cfg Config, registry *tenants.Registry, engine *broker.Engine, hub *channels.Hub, talks *sessions.Hub, meetings *rooms.Hub, log *slog.Logger) (*Server, error) {
-	if !ValidKey(cfg.Key) || cfg.Keys == nil || cfg.Journal == nil || cfg.Info == nil || cfg.Ready == nil {
+	if !ValidKey(cfg.Key) || cfg.Keys == nil || cfg.LogLevel == nil || cfg.Journal == nil || cfg.Info == nil || cfg.Ready == nil {
 		return nil, errors.New("the admin API needs a key and something to say")
 	}
 	if log == nil {

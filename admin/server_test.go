@@ -24,6 +24,7 @@ import (
 	"parley/broker"
 	"parley/channels"
 	"parley/internal/fault"
+	"parley/internal/loglevel"
 	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
@@ -82,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	w.keys, err = adminkey.Open(t.Context(), w.engine, log)
 	must(err)
 	server, err := New(Config{
-		Key: w.key, Keys: w.keys, Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
+		Key: w.key, Keys: w.keys, LogLevel: loglevel.New(slog.LevelInfo), Node: "here", Journal: &flaky{Journal: journal, broken: &w.unwritable}, Ready: w.ready,
 		Info: func() Info { return Info{Version: "test", Listen: []string{"127.0.0.1:1"}} },
 	}, registry, w.engine, w.hub, w.talks, w.meetings, log)
 	must(err)

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"parley/internal/fault"
@@ -36,14 +37,15 @@ type ICEConfig struct {
 // ICE tells participants by which servers they reach each other. It may be used concurrently.
 type ICE struct {
 	stun, turn []string
-	secret     []byte
+	secret     atomic.Pointer[[]byte] // replaced as a whole
 	ttl        time.Duration
 	now        func() time.Time
 }
 
 // NewICE returns an ICE, or a fault that says which setting makes no sense.
 func NewICE(cfg ICEConfig) (*ICE, error) {
-	ice := &ICE{secret: cfg.Secret, ttl: cfg.TTL, now: time.Now}
+	ice := &ICE{ttl: cfg.TTL, now: time.Now}
+	ice.SetSecret(cfg.Secret)
 	if ice.ttl == 0 {
 		ice.ttl = defaultTurnTTL
 	}
@@ -61,15 +63,19 @@ func NewICE(cfg ICEConfig) (*ICE, error) {
 	switch {
 	case ice.ttl < 0:
 		return nil, fault.New(fault.Usage, "Credentials for TURN servers must be good for longer than nothing, such as 12h.")
-	case len(ice.turn) > 0 && len(ice.secret) == 0:
+	case len(ice.turn) > 0 && len(cfg.Secret) == 0:
 		return nil, fault.New(fault.Usage, "The TURN server %s has no secret.", ice.turn[0]).
 			WithFix("Give the static-auth-secret of its configuration, with --turn-secret-file FILE or in $PARLEY_TURN_SECRET.")
-	case len(ice.turn) == 0 && len(ice.secret) > 0:
+	case len(ice.turn) == 0 && len(cfg.Secret) > 0:
 		return nil, fault.New(fault.Usage, "There is a secret for TURN servers, but no TURN server.").
 			WithFix("Name it with --ice-servers turn:HOST:3478")
 	}
 	return ice, nil
 }
+
+// SetSecret has credentials made with another secret from now on. Those that were made before are good for as long as the
+// TURN servers know the secret from before. The caller must not change it any more.
+func (i *ICE) SetSecret(secret []byte) { i.secret.Store(&secret) }
 
 // Servers returns what participant is told when it joins. Credentials are made for it alone, so that the TURN server can
 // count what it sends and refuse it more.
@@ -79,7 +85,7 @@ func (i *ICE) Servers(participant string) []ICEServer {
 		servers = append(servers, ICEServer{URLs: i.stun})
 	}
 	if len(i.turn) > 0 {
-		username, credential := turnCredentials(i.secret, i.now().Add(i.ttl), participant)
+		username, credential := turnCredentials(*i.secret.Load(), i.now().Add(i.ttl), participant)
 		servers = append(servers, ICEServer{URLs: i.turn, Username: username, Credential: credential})
 	}
 	return servers

@@ -17,7 +17,8 @@ import (
 // looks for them in everything that the server has written: logs, metrics, answers.
 func TestSecretsStayOutOfSight(t *testing.T) {
 	t.Parallel()
-	server := parley.Start(t, rig.Options{Args: []string{"--log-level", "debug"}})
+	turn := rig.WriteFile(t, "turn.secret", []byte(turnSecret+"\n"))
+	server := parley.Start(t, rig.Options{Args: []string{"--log-level", "debug", "--ice-servers", "turn:turn.example", "--turn-secret-file", turn}})
 	acme := newTenant(t, server, "acme")
 	secret := []byte("hs-secret-canary-0123456789abcdef0123456789")
 	server.MustCLI("key", "add", "--tenant", "acme", "--alg", "HS256", "--kid", "mine", "--secret-file", rig.WriteFile(t, "secret", secret))
@@ -60,6 +61,12 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		answers.Write(b)
 	}
 	adminKey := server.AdminKey()
+	for text, said := range map[string]string{nextTurnSecret: "a new secret is in use", " ": "can't be read again"} {
+		if err := os.WriteFile(turn, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		await(t, said, func() bool { return strings.Contains(server.Log(), said) })
+	}
 	if code := server.Stop(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
@@ -69,6 +76,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 		"a good token": signature(good), "a bad token": signature(bad), "a token of the tenant's own key": signature(own),
 		"a token that is none": "plain-canary-99bb", "a claim": encode("claim-canary-55aa")[:16], "a key's secret": "hs-secret-canary",
 		"an API key": secretOf(apiKey), "the admin key": adminKey, "a named admin key": secretOf(adminText), "a service's seed": seedOf(t, creds),
+		"the secret of the TURN servers": turnSecret, "the next secret of the TURN servers": nextTurnSecret,
 	} {
 		for where, text := range map[string]string{"the log": server.Log(), "the answers": answers.String()} {
 			if i := strings.Index(text, needle); i >= 0 {
@@ -78,7 +86,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	}
 	checkModes(t, server.Data)
 	for name, secret := range map[string]string{
-		"an API key": secretOf(apiKey), "a named admin key": secretOf(adminText), "a service's seed": seedOf(t, creds), "a token": signature(good),
+		"an API key": secretOf(apiKey), "a named admin key": secretOf(adminText), "a service's seed": seedOf(t, creds), "a token": signature(good), "the secret of the TURN servers": turnSecret, "the next secret of the TURN servers": nextTurnSecret,
 	} {
 		checkAbsent(t, server.Data, name, secret)
 	}

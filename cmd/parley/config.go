@@ -25,7 +25,7 @@ func (cmd *configCheckCmd) Run(c *console, command *kong.Context) (err error) {
 	if cmd.settings, err = cmd.effective(); err != nil {
 		return err
 	}
-	if _, err := cmd.ice(c.getenv); err != nil {
+	if _, _, err := cmd.ice(c.getenv); err != nil {
 		return err
 	}
 	return c.printSettings(command.Selected().Flags, func(f *kong.Flag) (any, string) { return f.Target.Interface(), "" })

@@ -20,7 +20,7 @@ func (n *node) observed(cfg admin.Config) (admin.Config, error) {
 		return cfg, err
 	}
 	var err error
-	cfg.Metrics = metrics.Broker(append(n.sources, meter.SourceFunc(n.report))...)
+	cfg.Metrics = metrics.Broker(append(n.sources, meter.SourceFunc(n.report), reportLogLevel(n.cfg.LogLevel))...)
 	cfg.TenantMetrics = metrics.Tenants(meter.SourceFunc(n.reportTenants))
 	cfg.Observer = observer{n}
 	cfg.MetricsKey, err = admin.EnsureMetricsKey(n.cfg.Broker.DataDir)

@@ -77,7 +77,7 @@ func families(t *testing.T, n *node) []*meter.Family {
 		t.Fatal(err)
 	}
 	var r meter.Report
-	for _, s := range append(n.sources, meter.SourceFunc(n.report), meter.SourceFunc(n.reportTenants)) {
+	for _, s := range append(n.sources, meter.SourceFunc(n.report), reportLogLevel(n.cfg.LogLevel), meter.SourceFunc(n.reportTenants)) {
 		s.Report(&r)
 	}
 	return r.Families()

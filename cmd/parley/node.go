@@ -18,6 +18,7 @@ import (
 	"parley/frontends"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/loglevel"
 	"parley/internal/meter"
 	"parley/internal/trace"
 	"parley/quota"
@@ -38,6 +39,8 @@ type nodeConfig struct {
 	AdminListen string
 
 	AuditRetention time.Duration
+	LogLevel       *loglevel.Dial  // of the log. Nil means that nothing comes of changing it.
+	Secrets        []*secretFile   // that may be replaced while the node runs
 	Traces         *trace.Provider // where spans go. Nil means nowhere.
 	NamedTenants   int             // that the metrics name; the others are one
 }
@@ -73,10 +76,16 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 			err = errors.Join(err, n.close())
 		}
 	}()
+	if cfg.LogLevel == nil {
+		cfg.LogLevel = loglevel.New(slog.LevelInfo)
+		n.cfg.LogLevel = cfg.LogLevel
+	}
 	// Ports first: a mistake in them should not wait for the store to be recovered.
 	if err := n.bind(ctx); err != nil {
 		return nil, err
 	}
+	n.stages.start(func(ctx context.Context) error { return cfg.LogLevel.Run(ctx, log) }, n.ended)
+	n.stages.start(func(ctx context.Context) error { return followSecrets(ctx, cfg.Secrets, log) }, n.ended)
 	if n.engine, err = broker.Open(ctx, cfg.Broker, log); err != nil {
 		return nil, err
 	}
@@ -159,7 +168,7 @@ func (n *node) openEdges(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	about := admin.Config{Key: key, Keys: keys, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
+	about := admin.Config{Key: key, Keys: keys, LogLevel: n.cfg.LogLevel, Node: n.engine.NodeName(), Journal: journal, Info: func() admin.Info { return n.info }, Ready: n.engine.Ready, Spool: dir}
 	n.cfg.Edge.Meters, n.cfg.Edge.Quota, n.cfg.Edge.Traces = n.meters, n.book, n.cfg.Traces
 	n.edge = frontends.New(n.cfg.Edge, n.registry, n.hub, n.talks, n.meetings, n.log)
 	n.sources = append(n.sources, n.edge, n.book)

@@ -29,6 +29,7 @@ type commands struct {
 	Deadletter deadletterCmd `cmd:"" help:"See to the messages that receivers never acknowledged."`
 	Adminkey   adminkeyCmd   `cmd:"" name:"adminkey" help:"Make and revoke the keys of admins, by name."`
 	Audit      auditCmd      `cmd:"" help:"Look at what admins have done."`
+	Loglevel   loglevelCmd   `cmd:"" name:"loglevel" help:"Have a node log more or less, without a restart."`
 	Usage      usageCmd      `cmd:"" help:"What tenants have used: connections, messages, bytes, storage, tokens."`
 	Top        topCmd        `cmd:"" help:"Watch what nodes and tenants are doing."`
 	Node       nodeCmd       `cmd:"" help:"Look at the nodes of a cluster, and replace one."`

@@ -19,16 +19,17 @@ func (cmd *serveCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	ice, err := s.ice(c.getenv)
+	ice, secrets, err := s.ice(c.getenv)
 	if err != nil {
 		return err
 	}
 	cfg := s.node()
-	cfg.Rooms.ICE = ice.Servers
+	cfg.Rooms.ICE, cfg.Secrets = ice.Servers, secrets
 	if s.Dev && !explicit {
 		cfg.Listen, cfg.ListenToo = s.Listen[:1], s.Listen[1:]
 	}
-	log := s.logger(c.stderr)
+	log, level := s.logger(c.stderr)
+	cfg.LogLevel = level
 	traces, endTraces, err := s.open(c.ctx, "parley", s.NodeName, log)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"parley/frontends"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/loglevel"
 	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
@@ -203,12 +204,13 @@ func (s settings) node() nodeConfig {
 	}
 }
 
-// logger returns the log that the settings ask for.
-func (s settings) logger(w io.Writer) *slog.Logger {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	opts := &slog.HandlerOptions{Level: levels[s.LogLevel]}
+// logger returns the log that the settings ask for, and what its level can be changed with.
+func (s settings) logger(w io.Writer) (*slog.Logger, *loglevel.Dial) {
+	level, _ := loglevel.Parse(s.LogLevel) // the enum of the flag has seen to it
+	dial := loglevel.New(level)
+	opts := &slog.HandlerOptions{Level: dial}
 	if s.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		return slog.New(slog.NewJSONHandler(w, opts)), dial
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return slog.New(slog.NewTextHandler(w, opts)), dial
 }

@@ -33,7 +33,8 @@ type workerRun struct {
 
 // logger returns the log that the flags ask for.
 func (cmd workerRun) logger(c *console) *slog.Logger {
-	return settings{LogLevel: cmd.LogLevel, LogFormat: cmd.LogFormat}.logger(c.stderr)
+	log, _ := settings{LogLevel: cmd.LogLevel, LogFormat: cmd.LogFormat}.logger(c.stderr)
+	return log
 }
 
 // run takes requests until the program is told to stop. cfg has what is special about the worker.
