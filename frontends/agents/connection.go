@@ -29,7 +29,7 @@ type connection struct {
 	socket  *ws.Conn
 	grant   *tenants.Grant
 	seat    *door.Seat
-	visitor *door.Visitor // nil until serve; then the seat is its
+	visitor *door.Visitor // nil until open; then the seat is its
 	meter   quota.Meter
 	space   *channels.Space
 	present *channels.Presence
@@ -60,7 +60,7 @@ func (c *connection) options() channels.SubscribeOptions {
 }
 
 // prepare makes true what the client may rely on from the moment it sees its connection open: that it is online, and that
-// it misses nothing. Places that wait for acknowledgements keep themselves and are opened by serve.
+// it misses nothing. Places that wait for acknowledgements keep themselves and are opened with the socket.
 func (c *connection) prepare(ctx context.Context) error {
 	if c.terms.channel == "" {
 		c.present = c.space.Enter(c.grant.Agent)
@@ -86,10 +86,9 @@ func (c *connection) prepare(ctx context.Context) error {
 	return nil
 }
 
-// serve runs the connection until its socket ends.
-func (c *connection) serve(socket *ws.Conn) {
+// open lets the client in and begins delivery.
+func (c *connection) open(socket *ws.Conn) {
 	c.socket = socket
-	defer c.close()
 	pass := door.Pass{Grant: c.grant, Who: string(c.grant.Agent), Seat: c.seat}
 	if c.terms.warn {
 		pass.Expiring = func(at time.Time) { c.answer(expiringFrame(at)) }
@@ -99,6 +98,11 @@ func (c *connection) serve(socket *ws.Conn) {
 		c.dialect.log.Warn("a connection's places could not be opened", "tenant", c.grant.Tenant, "agent", c.grant.Agent, "err", err)
 		socket.Close(ws.TryLater, fault.Message(err))
 	}
+}
+
+// serve runs the connection until its socket ends.
+func (c *connection) serve(*ws.Conn) {
+	defer c.close()
 	c.read()
 }
 

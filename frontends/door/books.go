@@ -64,21 +64,16 @@ func newBooks(dialects []string, meters *tenants.Meters, log *slog.Logger) *book
 	return b
 }
 
-// keep has a connection in the books while serve runs.
-func (b *books) keep(dialect string, w http.ResponseWriter, r *http.Request, serve func(*ws.Conn)) func(*ws.Conn) {
-	v := &visit{dialect: dialect, request: w.Header().Get(RequestID), remote: r.RemoteAddr, began: time.Now()}
-	return func(c *ws.Conn) {
-		v.conn = c
-		b.enter(v)
-		defer b.leave(v)
-		serve(c)
-	}
+// visit returns what the books will hold about the connection that a request becomes.
+func (b *books) visit(dialect string, w http.ResponseWriter, r *http.Request) *visit {
+	return &visit{dialect: dialect, request: w.Header().Get(RequestID), remote: r.RemoteAddr, began: time.Now()}
 }
 
-func (b *books) enter(v *visit) {
+func (b *books) enter(v *visit, c *ws.Conn) {
+	v.conn = c
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.open[v.conn] = v
+	b.open[c] = v
 	a := b.of(v.dialect)
 	a.open++
 	a.accepted++

@@ -9,12 +9,23 @@ import (
 	"parley/internal/fault"
 )
 
-// Upgrade makes a WebSocket connection of the request and runs serve on the connection's own goroutine, as ws.Set.Accept
-// does. dialect is how it is counted; opts.Subprotocol is the Door's affair. What can't be upgraded is a fault, and not
-// answered yet.
+// Upgrade makes a WebSocket connection of the request, calls opts.Open and runs serve on the connection's own goroutine, as
+// ws.Set.Accept does. dialect is how it is counted; opts.Subprotocol is the Door's affair. What can't be upgraded is a fault,
+// and not answered yet.
 func (d *Door) Upgrade(w http.ResponseWriter, r *http.Request, dialect string, opts ws.Options, serve func(*ws.Conn)) error {
 	opts.Subprotocol = offered(r)
-	return handshakeFault(d.set.Accept(w, r, opts, d.books.keep(dialect, w, r, serve)))
+	v := d.books.visit(dialect, w, r)
+	open := opts.Open
+	opts.Open = func(c *ws.Conn) {
+		d.books.enter(v, c)
+		if open != nil {
+			open(c)
+		}
+	}
+	return handshakeFault(d.set.Accept(w, r, opts, func(c *ws.Conn) {
+		defer d.books.leave(v)
+		serve(c)
+	}))
 }
 
 // offered returns the subprotocol to agree on, the first that the client offers. One that carried a token is no longer

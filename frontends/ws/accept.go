@@ -20,6 +20,10 @@ type Options struct {
 	QueueBytes   int // bytes that may wait behind the piece being sent: see Conn.Send. Defaults to 1 MiB.
 	MessageLimit int // bytes in a message. Defaults to 64 KiB. HardLimit is the most.
 
+	// Open is called before handle, by Accept's caller, which has the stack for it: what grew for it once, a connection's own
+	// goroutine would keep while it waits. Nothing has been read yet. Defaults to nothing.
+	Open func(*Conn)
+
 	SlowCode   Code   // tells a slow peer so. Defaults to TryLater.
 	SlowReason string // Defaults to "slow consumer; resume with since".
 }
@@ -70,6 +74,9 @@ func (s *Set) Accept(w http.ResponseWriter, r *http.Request, opts Options, handl
 		return err
 	}
 	s.add(c)
+	if opts.Open != nil {
+		c.open(opts.Open)
+	}
 	go s.serve(c, handle)
 	return nil
 }

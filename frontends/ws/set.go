@@ -128,6 +128,11 @@ func (s *Set) serve(c *Conn, handle func(*Conn)) {
 	handle(c)
 }
 
+func (c *Conn) open(open func(*Conn)) {
+	defer c.recovered()
+	open(c)
+}
+
 // recovered keeps a handler's panic from taking the other connections, of other tenants, with it.
 func (c *Conn) recovered() {
 	if p := recover(); p != nil {
