@@ -85,8 +85,8 @@ func (m *Departure) header(b []byte) []byte {
 	if m.After != nil {
 		b = append(strconv.AppendUint(append(b, nats.ExpectedLastSubjSeqHdr+": "...), *m.After, 10), "\r\n"...)
 	}
-	if m.TTL > 0 {
-		b = append(strconv.AppendInt(append(b, nats.MsgTTLHdr+": "...), int64(m.TTL/time.Second), 10), "\r\n"...)
+	if m.TTL > 0 { // with its unit: for a bare number the server tries in vain to read a duration first
+		b = append(strconv.AppendInt(append(b, nats.MsgTTLHdr+": "...), int64(m.TTL/time.Second), 10), "s\r\n"...)
 	}
 	if m.CopyOf != nil {
 		b = m.CopyOf.lines(b)

@@ -83,12 +83,11 @@ func (o *output) decode(data []byte, like *manner) error {
 	}
 	for _, m := range members {
 		switch {
-		case like == nil:
-		case m.Name == "run" && m.Is(like.run):
-			o.Run = like.run
+		case m.Name == "type" && m.Is("chunk"):
+			o.Type = "chunk"
 			continue
-		case m.Name == "type" && m.Is(like.kind):
-			o.Type = like.kind
+		case like != nil && m.Name == "run" && m.Is(like.run):
+			o.Run = like.run
 			continue
 		}
 		if err := o.read(m); err != nil {

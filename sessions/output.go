@@ -113,7 +113,7 @@ func (s *space) writeOutput(id broker.Token, o *output) {
 }
 
 // manner is what a worker says in every message, nearly always the same.
-type manner struct{ run, kind, inbox string }
+type manner struct{ run, inbox string }
 
 // readOutput reads a worker's message into o, which is empty. One that is none is answered. Strings are shared with manner,
 // which is kept up to date unless it is nil.
@@ -130,7 +130,7 @@ func (s *space) readOutput(o *output, inbox, data []byte, manner *manner) error 
 		return err
 	}
 	if manner != nil {
-		manner.run, manner.kind, manner.inbox = o.Run, o.Type, o.inbox
+		manner.run, manner.inbox = o.Run, o.inbox
 	}
 	return nil
 }
