@@ -33,6 +33,7 @@ type Config struct {
 	Publish      acks.Config   // Resend is set where it is needed, Meter for each tenant
 
 	Policies func(tenants.ID) tenants.Policies // of a tenant that is opened; see Hub.SetPolicies. Nil means that there are none.
+	Tenants  func() []tenants.Tenant           // all that there are, whose policies hold while nobody is connected, too. Nil means none.
 
 	Meters *tenants.Meters // counts what tenants store. Nil means that nobody wants to know.
 }
@@ -62,11 +63,14 @@ type Hub struct {
 	end     context.CancelFunc
 	looks   looks
 	counts  counts
-	trimmed time.Time // when trimAll was at work last; owned by Run
+
+	trimmed, trimmedClosed time.Time // when trimAll was at work last; owned by Run
 
 	mu     sync.Mutex
 	spaces map[tenants.ID]*Space // guarded by mu
 	closed bool                  // guarded by mu
+
+	trimmers map[tenants.ID]*trimmer // guarded by mu
 }
 
 // NewHub returns a Hub that stores through committer. Nothing is delivered before Run.
@@ -76,7 +80,8 @@ func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *s
 	h := &Hub{
 		cfg: cfg, engine: engine, committer: committer, log: log,
 		hands: make(chan *spread), seed: maphash.MakeSeed(), readers: semaphore.NewWeighted(cfg.Readers), spaces: map[tenants.ID]*Space{},
-		looks: looks{due: map[*topic]time.Time{}},
+		looks:    looks{due: map[*topic]time.Time{}},
+		trimmers: map[tenants.ID]*trimmer{}, trimmedClosed: time.Now().Add(trimClosedFirst - trimClosedEvery),
 	}
 	h.life, h.end = context.WithCancel(context.Background())
 	for i := range cfg.Shards {

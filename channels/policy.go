@@ -2,7 +2,6 @@ package channels
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"parley/acks"
@@ -11,9 +10,6 @@ import (
 	"parley/internal/rawjson"
 	"parley/tenants"
 )
-
-// trimEvery is how often what policies do not keep is removed from the store.
-const trimEvery = 10 * time.Second
 
 // SetPolicies has a tenant's policies hold from now on, for who is connected, too. Of a tenant that is not open it does
 // nothing: Open asks for the policies.
@@ -105,96 +101,6 @@ func (s *Space) Purge(ctx context.Context, channel broker.Name) (n uint64, err e
 	}
 	// A live copy of nothing tells the nodes: see shard.take.
 	return counts[string(subject)], s.link.Publish(broker.Departure{Subject: subject.Live()})
-}
-
-// trimAll removes what policies do not keep, of all tenants that are open.
-func (h *Hub) trimAll(now time.Time) {
-	if now.Sub(h.trimmed) < trimEvery {
-		return
-	}
-	h.trimmed = now
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range h.spaces {
-		select {
-		case <-s.ready:
-		default:
-			continue
-		}
-		all := s.policies.Load()
-		if s.err != nil || all == nil || len(*all) == 0 || !s.trimming.CompareAndSwap(false, true) {
-			continue
-		}
-		h.task(func() {
-			defer s.trimming.Store(false)
-			if err := s.trim(s.life, *all, now); err != nil && s.life.Err() == nil {
-				h.log.Warn("removing what channel policies do not keep failed; will try again", "tenant", s.tenant, "err", err)
-			}
-		})
-	}
-}
-
-// trim removes what policies do not keep. Services publish without knowing of policies, so that messages are in the stream
-// that should not be; and what an agent has published ends by itself only by its age.
-func (s *Space) trim(ctx context.Context, all tenants.Policies, now time.Time) error {
-	for i := range all {
-		p := &all[i]
-		if !p.Ephemeral && p.MaxAge == 0 && p.Messages == 0 {
-			continue
-		}
-		counts, err := s.conn.Subjects(ctx, broker.Channels, string(broker.ChannelSubject(broker.Name(p.Pattern))))
-		if err != nil {
-			return err
-		}
-		below := uint64(0)
-		for subject, n := range counts {
-			name, ok := broker.Subject(strings.Clone(subject)).Channel()
-			if !ok || all.For(name) != p {
-				continue // another policy holds for it
-			}
-			if below == 0 && p.MaxAge > 0 {
-				if below, err = s.begin(ctx, now.Add(-time.Duration(p.MaxAge)*time.Second)); err != nil {
-					return err
-				}
-			}
-			if err := s.trimChannel(ctx, name, p, n, below); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// begin returns the sequence at which what is younger than a time begins.
-func (s *Space) begin(ctx context.Context, at time.Time) (uint64, error) {
-	msgs, _, err := s.conn.Read(ctx, broker.ReadRequest{
-		Stream: broker.Channels, Subject: broker.ChannelSubject(">"), FromTime: at, Limit: 1, MaxBytes: 1,
-	})
-	if err == nil && len(msgs) > 0 {
-		return msgs[0].Seq, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	_, last, err := s.conn.Bounds(ctx, broker.Channels)
-	return last + 1, err
-}
-
-// trimChannel removes what a policy does not keep of the n messages of a channel.
-func (s *Space) trimChannel(ctx context.Context, name broker.Name, p *tenants.Policy, n, below uint64) error {
-	subject := broker.ChannelSubject(name)
-	if p.Ephemeral {
-		return s.conn.Purge(ctx, broker.Channels, subject, 0, 0)
-	}
-	if p.Messages > 0 && n > uint64(p.Messages) {
-		if err := s.conn.Purge(ctx, broker.Channels, subject, 0, uint64(p.Messages)); err != nil {
-			return err
-		}
-	}
-	if p.MaxAge > 0 && below > 1 {
-		return s.conn.Purge(ctx, broker.Channels, subject, below, 0)
-	}
-	return nil
 }
 
 // Count returns how many messages a channel holds.

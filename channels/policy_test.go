@@ -140,11 +140,12 @@ func TestWhatPoliciesDoNotKeepIsRemoved(t *testing.T) {
 		}
 	}
 	all := tenants.Policies{{Pattern: "few.b"}, {Pattern: "few.*", Messages: 2}, {Pattern: "live.>", Ephemeral: true}, {Pattern: "old.>", MaxAge: 60}}
-	if err := acme.trim(t.Context(), all, time.Now()); err != nil {
+	trimmer := &trimmer{sizes: map[broker.Name]*size{}}
+	if err := trimmer.trim(t.Context(), acme.conn, all, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	wantCounts(t, acme, map[broker.Name]uint64{"live.a": 0, "few.a": 2, "few.b": 5, "old.a": 5, "kept": 5})
-	if err := acme.trim(t.Context(), all, time.Now().Add(time.Hour)); err != nil {
+	if err := trimmer.trim(t.Context(), acme.conn, all, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	wantCounts(t, acme, map[broker.Name]uint64{"live.a": 0, "few.a": 2, "few.b": 5, "old.a": 0, "kept": 5})

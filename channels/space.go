@@ -43,7 +43,6 @@ type Space struct {
 	jobs sync.WaitGroup // the roster's goroutine
 
 	policies atomic.Pointer[tenants.Policies] // nil means none
-	trimming atomic.Bool
 
 	refs int       // guarded by hub.mu
 	idle time.Time // when refs last became 0; guarded by hub.mu

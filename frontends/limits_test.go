@@ -375,19 +375,24 @@ func TestStrangersWait(t *testing.T) {
 	w.bots(t, "acme", "ann").alive() // who says so at once is no stranger
 }
 
-// TestServiceRates has a service flood its tenant with NATS. It is cut off, and does not come back before it may; others
-// notice nothing.
-func TestServiceRates(t *testing.T) {
-	w := newWorld(t)
+// guard has services kept to their limits.
+func (w *world) guard(t testing.TB) {
+	t.Helper()
 	guard, err := quota.NewGuard(w.edge.book, w.engine, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithCancel(context.Background())
 	var guarding sync.WaitGroup
 	guarding.Go(func() { _ = guard.Run(ctx) })
-	defer func() { stop(); guarding.Wait() }()
+	t.Cleanup(func() { stop(); guarding.Wait() })
+}
 
+// TestServiceRates has a service flood its tenant with NATS. It is cut off, and does not come back before it may; others
+// notice nothing.
+func TestServiceRates(t *testing.T) {
+	w := newWorld(t)
+	w.guard(t)
 	may := broker.CredsRequest{Name: "shop", Publish: []string{"channel.>"}, Subscribe: []string{"channel.>"}}
 	quiet, foreign := w.service(t, "acme", may), w.service(t, "evil", may)
 	worker := w.service(t, "acme", broker.CredsRequest{Name: "ai", Queue: "ai"}, nats.CustomInboxPrefix("_INBOX.ai"))

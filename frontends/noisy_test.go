@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
 
+	"parley/broker"
 	"parley/tenants"
 )
 
@@ -37,6 +39,54 @@ func BenchmarkNoisyTenant(b *testing.B) {
 	b.ReportMetric(float64(p99(beside).Microseconds()), "beside-p99-us")
 	b.ReportMetric(float64(p99(beside))/float64(p99(alone)), "p99-ratio")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkNoisyService is the same while services of another tenant publish with NATS as fast as they can, without a limit and
+// with one.
+func BenchmarkNoisyService(b *testing.B) {
+	const allowed, services, phases, messages = 100, 4, 3, 100
+	w := newWorld(b)
+	w.guard(b)
+	quiet := w.bench(b, "/v1/ws?channel_id=q&token="+w.token(b, tenants.TokenSpec{Tenant: "acme", Agent: "ann"}))
+	var noisy []*nats.Conn
+	for i := range services {
+		may := broker.CredsRequest{Name: fmt.Sprint("noisy", i), Publish: []string{"channel.>"}}
+		noisy = append(noisy, w.service(b, "evil", may, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectBufSize(-1),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})))
+	}
+	var alone, beside, limited []time.Duration
+	for range b.N {
+		for range phases {
+			alone = append(alone, roundTrips(b, quiet, messages)...)
+			stop := flood(b, noisy)
+			beside = append(beside, roundTrips(b, quiet, messages)...)
+			w.limit(b, "evil", fmt.Sprint("tenant_messages_per_second=", allowed))
+			roundTrips(b, quiet, messages/5) // until it is noticed
+			limited = append(limited, roundTrips(b, quiet, messages)...)
+			w.limit(b, "evil", "tenant_messages_per_second=default")
+			stop()
+		}
+	}
+	b.ReportMetric(float64(p99(alone).Microseconds()), "alone-p99-us")
+	b.ReportMetric(float64(p99(beside))/float64(p99(alone)), "unlimited-ratio")
+	b.ReportMetric(float64(p99(limited))/float64(p99(alone)), "limited-ratio")
+	b.ReportMetric(0, "ns/op")
+}
+
+// flood has services publish until stop, also after they were cut off and have come back.
+func flood(b *testing.B, all []*nats.Conn) (stop func()) {
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	for _, nc := range all {
+		running.Go(func() {
+			for text := make([]byte, 100); ctx.Err() == nil; {
+				if nc.Publish("channel.noise", text) != nil {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		})
+	}
+	return func() { cancel(); running.Wait() }
 }
 
 func (w *world) bench(b *testing.B, path string) *websocket.Conn {

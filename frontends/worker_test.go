@@ -18,7 +18,7 @@ import (
 const patience = 30 * time.Second
 
 // service connects to a tenant's account, as its back ends do.
-func (w *world) service(t *testing.T, tenant tenants.ID, req broker.CredsRequest, opts ...nats.Option) *nats.Conn {
+func (w *world) service(t testing.TB, tenant tenants.ID, req broker.CredsRequest, opts ...nats.Option) *nats.Conn {
 	t.Helper()
 	_, creds, err := w.registry.IssueCreds(t.Context(), tenant, "", req)
 	if err != nil {

@@ -177,6 +177,22 @@ func ParseLimits(settings []string) (LimitChanges, error) {
 	return changes, changes.Check()
 }
 
+// ParseBytes reads a number of bytes, which may end in KiB, MiB, GiB or TiB. "" is 0. The error is fault.InvalidFormat.
+func ParseBytes(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	info := LimitInfo{Limit: StorageBytes, Unit: Bytes}
+	n, err := info.parse(text)
+	if err != nil {
+		return 0, fault.New(fault.InvalidFormat, "%.64q is no number of bytes.", text).WithFix("%s", info.howTo())
+	}
+	return n, nil
+}
+
+// FormatBytes writes a number of bytes so that it can be read back.
+func FormatBytes(n int64) string { return LimitInfo{Unit: Bytes}.Text(n) }
+
 func (info LimitInfo) parse(text string) (int64, error) {
 	if text == "none" {
 		return 0, nil

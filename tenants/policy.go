@@ -17,6 +17,7 @@ type Policy struct {
 	Ephemeral  bool           `json:"ephemeral,omitzero"`        // delivered to who is there, never stored
 	MaxAge     int64          `json:"max_age_seconds,omitzero"`  // how long messages are kept
 	Messages   int64          `json:"max_messages,omitzero"`     // how many of a channel are kept, the newest
+	Bytes      int64          `json:"max_bytes,omitzero"`        // about how many bytes of a channel are kept, the newest
 	Publishers []broker.Token `json:"publishers,omitempty"`      // the agents that may publish, if their tokens allow it, too. Empty means all.
 	Closed     bool           `json:"closed_to_agents,omitzero"` // no agent may publish, only services and admins
 }
@@ -29,10 +30,10 @@ func (p Policy) Check() error {
 	switch {
 	case !validPattern(p.Pattern) || len(p.Pattern) > broker.MaxNameBytes:
 		return fault.New(fault.InvalidFormat, "%.64q is no pattern of channel names, such as news, team.* or logs.>.", p.Pattern)
-	case p.MaxAge < 0 || p.MaxAge > int64(10*365*24*time.Hour/time.Second) || p.Messages < 0:
-		return fault.New(fault.InvalidFormat, "Ages and numbers of messages are not negative, and nothing is kept for more than ten years.")
-	case p.Ephemeral && (p.MaxAge > 0 || p.Messages > 0):
-		return fault.New(fault.InvalidFormat, "Of an ephemeral channel nothing is kept: it has neither an age nor a number of messages.")
+	case p.MaxAge < 0 || p.MaxAge > int64(10*365*24*time.Hour/time.Second) || p.Messages < 0 || p.Bytes < 0:
+		return fault.New(fault.InvalidFormat, "Ages and numbers of messages and bytes are not negative, and nothing is kept for more than ten years.")
+	case p.Ephemeral && (p.MaxAge > 0 || p.Messages > 0 || p.Bytes > 0):
+		return fault.New(fault.InvalidFormat, "Of an ephemeral channel nothing is kept: it has neither an age nor a number of messages or bytes.")
 	case p.Closed && len(p.Publishers) > 0:
 		return fault.New(fault.InvalidFormat, "A channel is closed to agents, or some may publish: not both.")
 	case len(p.Publishers) > maxPolicies:
@@ -126,7 +127,7 @@ func (r *Registry) Policies(id ID) Policies {
 // Equal reports whether two policies say the same.
 func (p Policy) Equal(q Policy) bool {
 	same := slices.Equal(p.Publishers, q.Publishers)
-	return same && p.Pattern == q.Pattern && p.Ephemeral == q.Ephemeral && p.MaxAge == q.MaxAge && p.Messages == q.Messages && p.Closed == q.Closed
+	return same && p.Pattern == q.Pattern && p.Ephemeral == q.Ephemeral && p.MaxAge == q.MaxAge && p.Messages == q.Messages && p.Bytes == q.Bytes && p.Closed == q.Closed
 }
 
 // RemovePolicy removes the policy of a pattern, or returns fault.NotFound.

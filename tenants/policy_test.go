@@ -41,6 +41,8 @@ func TestPoliciesThatCannotBe(t *testing.T) {
 		{Policy{Pattern: strings.Repeat("a", broker.MaxNameBytes+1)}, fault.InvalidFormat},
 		{Policy{Pattern: "a", MaxAge: -1}, fault.InvalidFormat},
 		{Policy{Pattern: "a", Messages: -1}, fault.InvalidFormat},
+		{Policy{Pattern: "a", Bytes: -1}, fault.InvalidFormat},
+		{Policy{Pattern: "a", Ephemeral: true, Bytes: 1}, fault.InvalidFormat},
 		{Policy{Pattern: "a", Ephemeral: true, MaxAge: 1}, fault.InvalidFormat},
 		{Policy{Pattern: "a", Ephemeral: true, Messages: 1}, fault.InvalidFormat},
 		{Policy{Pattern: "a", Closed: true, Publishers: []broker.Token{"a"}}, fault.InvalidFormat},

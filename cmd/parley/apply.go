@@ -32,7 +32,7 @@ func (applyCmd) Help() string {
         origins: [https://app.acme.example]
         channels:
           - {pattern: live.>, ephemeral: true}
-          - {pattern: logs.*, max_age: 1h, max_messages: 1000}
+          - {pattern: logs.*, max_age: 1h, max_messages: 1000, max_bytes: 10MiB}
           - {pattern: news, publishers: [editor]}
         keys:
           - {kid: backend, alg: HS256, secret: {file: acme.secret}}

@@ -60,6 +60,7 @@ type wantedPolicy struct {
 	Ephemeral   bool           `yaml:"ephemeral"`
 	MaxAge      time.Duration  `yaml:"max_age"`
 	MaxMessages int64          `yaml:"max_messages"`
+	MaxBytes    string         `yaml:"max_bytes"`
 	Publishers  []broker.Token `yaml:"publishers"`
 	Closed      bool           `yaml:"closed"`
 }
@@ -178,6 +179,10 @@ func (t *wantedTenant) checkPolicies() error {
 		p := tenants.Policy{
 			Pattern: w.Pattern, Ephemeral: w.Ephemeral, MaxAge: int64(w.MaxAge / time.Second), Messages: w.MaxMessages,
 			Publishers: w.Publishers, Closed: w.Closed,
+		}
+		var err error
+		if p.Bytes, err = tenants.ParseBytes(w.MaxBytes); err != nil {
+			return err
 		}
 		if err := p.Check(); err != nil {
 			return err

@@ -25,6 +25,7 @@ type channelPolicySetCmd struct {
 	Ephemeral   bool          `help:"Deliver messages to who is there, and store none."`
 	MaxAge      time.Duration `help:"How long messages are kept, such as 1h. Defaults to the tenant's."`
 	MaxMessages int64         `help:"How many messages of a channel are kept, the newest. Defaults to all."`
+	MaxBytes    string        `placeholder:"SIZE" help:"About how many bytes of a channel are kept, the newest, such as 10MiB. Defaults to all."`
 	Publisher   []string      `placeholder:"AGENT" help:"Agent that may publish, as far as its token allows it; may be repeated. Defaults to all agents."`
 	Closed      bool          `help:"No agent may publish, only services and admins."`
 }
@@ -34,17 +35,20 @@ func (channelPolicySetCmd) Help() string {
 	return `The policy that is set replaces the one that the pattern had. Of several patterns that fit a channel the most particular one counts, and only that one. A policy holds at once, on open connections too; what it does not keep is removed within a minute. Services that publish with NATS are not bound by --publisher, but by their credentials.
 
   parley channel policy set --tenant acme 'live.>' --ephemeral
-  parley channel policy set --tenant acme 'logs.*' --max-age 1h --max-messages 1000
+  parley channel policy set --tenant acme 'logs.*' --max-age 1h --max-messages 1000 --max-bytes 10MiB
   parley channel policy set --tenant acme news --publisher editor`
 }
 
 // Run prints the pattern.
-func (cmd *channelPolicySetCmd) Run(c *console) error {
+func (cmd *channelPolicySetCmd) Run(c *console) (err error) {
 	if cmd.MaxAge < 0 || cmd.MaxAge%time.Second != 0 {
 		return fault.New(fault.Usage, "The age is a number of seconds, minutes or hours.")
 	}
 	p := tenants.Policy{
 		Pattern: cmd.Pattern, Ephemeral: cmd.Ephemeral, MaxAge: int64(cmd.MaxAge / time.Second), Messages: cmd.MaxMessages, Closed: cmd.Closed,
+	}
+	if p.Bytes, err = tenants.ParseBytes(cmd.MaxBytes); err != nil {
+		return err
 	}
 	for _, agent := range cmd.Publisher {
 		p.Publishers = append(p.Publishers, broker.Token(agent))
@@ -96,6 +100,9 @@ func keeps(p *tenants.Policy) string {
 	var parts []string
 	if p.Messages > 0 {
 		parts = append(parts, strconv.FormatInt(p.Messages, 10)+" messages")
+	}
+	if p.Bytes > 0 {
+		parts = append(parts, tenants.FormatBytes(p.Bytes))
 	}
 	if p.MaxAge > 0 {
 		parts = append(parts, short(time.Duration(p.MaxAge)*time.Second))

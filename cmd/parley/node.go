@@ -106,7 +106,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	n.stages.start(n.ledger.Run, n.ended) // below all that count
-	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: n.book, Meters: n.meters, Policies: n.registry.Policies}, n.engine, committer, log)
+	n.hub = channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: n.book, Meters: n.meters, Policies: n.registry.Policies, Tenants: n.registry.List}, n.engine, committer, log)
 	n.registry.Changes(func(t tenants.Tenant) { n.hub.SetPolicies(t.ID, t.Policies) })
 	n.stages.start(n.hub.Run, n.ended)
 	cfg.Sessions.Meters, cfg.Sessions.Tracer = n.meters, trace.New(cfg.Traces, "sessions")
