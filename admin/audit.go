@@ -28,10 +28,10 @@ const (
 // AuditEntry is one entry of the audit log. An act has two, with the same ID; one whose outcome is missing is under way,
 // or its node died, and nobody knows how far it came. No entry holds a secret or a body.
 type AuditEntry struct {
-	Seq       uint64     `json:"seq"` // of the entry; grows
-	ID        string     `json:"id"`  // of the act
-	Phase     Phase      `json:"phase"`
-	Time      time.Time  `json:"time"`
+	Seq       uint64     `json:"seq"`               // of the entry; grows
+	ID        string     `json:"id"`                // of the act
+	Phase     Phase      `json:"phase"`             // before the act, or after it
+	Time      time.Time  `json:"time"`              // of the entry
 	Node      string     `json:"node"`              // that was asked
 	Key       string     `json:"key"`               // name of the admin key; root is the one in the data directory
 	Person    string     `json:"person,omitempty"`  // who it was, in the words of the client: not proven
@@ -46,9 +46,9 @@ type AuditEntry struct {
 
 // Audit is a part of the audit log, oldest first.
 type Audit struct {
-	Entries []AuditEntry `json:"entries"`
-	Last    uint64       `json:"last"` // the sequence to go on from
-	More    bool         `json:"more"`
+	Entries []AuditEntry `json:"entries"` // at most as many as were asked for
+	Last    uint64       `json:"last"`    // the sequence to go on from
+	More    bool         `json:"more"`    // whether there are entries behind Last
 }
 
 // Journal is where the audit log is kept. Append returns nil when the entry survives a power cut; both may be called

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	_ "embed" // the prose
 	"net/http"
 	"reflect"
 	"strings"
@@ -25,7 +26,18 @@ func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) error {
 
 // describe returns the description of all endpoints.
 func (s *Server) describe() *openapi.Document {
+	return openapi.Describe(s.api())
+}
+
+// proseText is what the comments in the source say of the types; TestProse writes it.
+//
+//go:embed prose.json
+var proseText []byte
+
+// api is what describe describes.
+func (s *Server) api() openapi.API {
 	api := openapi.API{
+		Prose: openapi.ParseProse(proseText),
 		Title: "Parley admin API", Version: s.cfg.Info().Version, Refusal: Problem{},
 		About: "Administration of a Parley broker. Every request carries an admin key: `Authorization: Bearer KEY`.",
 		Enums: map[reflect.Type][]string{
@@ -40,7 +52,7 @@ func (s *Server) describe() *openapi.Document {
 	for _, r := range s.table() {
 		api.Operations = append(api.Operations, r.operation())
 	}
-	return openapi.Describe(api)
+	return api
 }
 
 func (r route) operation() openapi.Operation {

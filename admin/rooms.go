@@ -11,7 +11,7 @@ import (
 
 // Rooms is a part of a tenant's rooms, by their ids.
 type Rooms struct {
-	Rooms []rooms.Info `json:"rooms"`
+	Rooms []rooms.Info `json:"rooms"` // at most as many as were asked for
 	Total int          `json:"total"` // how many there are in all
 }
 

@@ -15,14 +15,14 @@ const MaxSessions = 100
 // Sessions is a part of a tenant's sessions, the newest first; of those that wait for a human all, the longest waiting
 // first.
 type Sessions struct {
-	Sessions []sessions.Overview `json:"sessions"`
-	Total    int                 `json:"total"` // how many there are in all
+	Sessions []sessions.Overview `json:"sessions"` // at most as many as were asked for
+	Total    int                 `json:"total"`    // how many there are in all
 }
 
 // Said is a part of what was said in a session, in the order of its log.
 type Said struct {
-	Messages []*sessions.Event `json:"messages"`
-	Total    int               `json:"total"` // how many there are in all
+	Messages []*sessions.Event `json:"messages"` // at most as many as were asked for
+	Total    int               `json:"total"`    // how many there are in all
 }
 
 // Order says how something is to be done in a session.
@@ -35,8 +35,8 @@ type Order struct {
 
 // Reply says that an operator's words are on disk.
 type Reply struct {
-	ID        string `json:"message_id"`
-	Duplicate bool   `json:"duplicate,omitzero"`
+	ID        string `json:"message_id"`         // that was given, or a fresh one
+	Duplicate bool   `json:"duplicate,omitzero"` // a reply with this id was there already, and this one was left out
 }
 
 // oversee names the tenant of the path as somebody who may see and do everything in it does.

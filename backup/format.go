@@ -100,10 +100,10 @@ func messagesPath(t tenants.ID, stream string, number int) string {
 
 // Counts says how much of something there is.
 type Counts struct {
-	Streams  int    `json:"streams"`
-	Messages uint64 `json:"messages"`
-	Bytes    uint64 `json:"bytes"` // of messages with their headers
-	Places   int    `json:"places"`
+	Streams  int    `json:"streams"`  // of the tenant
+	Messages uint64 `json:"messages"` // of all streams
+	Bytes    uint64 `json:"bytes"`    // of messages with their headers
+	Places   int    `json:"places"`   // of consumers: how far somebody has read
 }
 
 func (c *Counts) message(m broker.RawMessage) {
@@ -115,7 +115,7 @@ func (c *Counts) message(m broker.RawMessage) {
 type TenantSummary struct {
 	Counts
 
-	Tenant  tenants.ID `json:"tenant"`
-	Keys    int        `json:"keys"`
-	APIKeys int        `json:"api_keys"`
+	Tenant  tenants.ID `json:"tenant"`   // id of the tenant in the archive
+	Keys    int        `json:"keys"`     // how many, the dead ones included
+	APIKeys int        `json:"api_keys"` // how many, the dead ones included
 }

@@ -23,18 +23,18 @@ type Spec struct {
 
 // Info is what is known of a room.
 type Info struct {
-	ID           string        `json:"room_id"`
-	Name         string        `json:"name,omitzero"`
-	Max          int           `json:"max_participants"`
-	Created      time.Time     `json:"created_at"`
-	Participants []Participant `json:"participants"` // in the order in which they came
+	ID           string        `json:"room_id"`          // id of the room
+	Name         string        `json:"name,omitzero"`    // for people
+	Max          int           `json:"max_participants"` // how many participants it takes
+	Created      time.Time     `json:"created_at"`       // when it was made, or first joined
+	Participants []Participant `json:"participants"`     // in the order in which they came
 }
 
 // Participant is somebody in a room.
 type Participant struct {
-	ID     string    `json:"participant_id"` // a UUIDv7
-	Name   string    `json:"participant_name"`
-	Joined time.Time `json:"joined_at"`
+	ID     string    `json:"participant_id"`   // a UUIDv7
+	Name   string    `json:"participant_name"` // for people, as it called itself
+	Joined time.Time `json:"joined_at"`        // when it came in
 }
 
 // Entry is how somebody comes into a room.

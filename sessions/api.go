@@ -28,18 +28,18 @@ type Spec struct {
 
 // Info is what is known of a session beside its log.
 type Info struct {
-	ID       string          `json:"id"`
-	User     string          `json:"user"`
-	Bot      string          `json:"bot,omitzero"`
-	Title    string          `json:"title,omitzero"`
-	Metadata json.RawMessage `json:"metadata,omitzero"`
-	Created  time.Time       `json:"created"`
+	ID       string          `json:"id"`                // id of the session
+	User     string          `json:"user"`              // whose session it is
+	Bot      string          `json:"bot,omitzero"`      // queue of workers that answers
+	Title    string          `json:"title,omitzero"`    // for people
+	Metadata json.RawMessage `json:"metadata,omitzero"` // whatever its maker has put there
+	Created  time.Time       `json:"created"`           // when it began
 }
 
 // Overview is an Info with what the log says of the present.
 type Overview struct {
 	Info
-	State   State     `json:"state"`
+	State   State     `json:"state"`   // how things stand in it
 	Index   uint64    `json:"index"`   // of the newest event
 	Changed time.Time `json:"changed"` // when that was
 }

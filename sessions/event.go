@@ -51,9 +51,9 @@ const (
 // Event is one entry of a session's log. Which fields are set depends on the Kind. What an Event points to is
 // shared: nobody changes it.
 type Event struct {
-	Index uint64    `json:"index"` // 1, 2, 3 … without a gap; 0 for Typing
-	Time  time.Time `json:"time"`  // when the writer took it, UTC
-	Kind  Kind      `json:"kind"`
+	Index uint64    `json:"index"`            // 1, 2, 3 … without a gap; 0 for Typing
+	Time  time.Time `json:"time"`             // when the writer took it, UTC
+	Kind  Kind      `json:"kind"`             // what has happened
 	ID    string    `json:"id,omitzero"`      // of what was said, or of the answer that this belongs to: a UUIDv7 unless the client gave one
 	Run   string    `json:"run,omitzero"`     // Started to Ended: the ID of the message that is answered
 	Reply string    `json:"request,omitzero"` // the client's own name for that message (assistant: request_id), on Said, Started and Ended
@@ -80,20 +80,20 @@ type Event struct {
 
 // Tool is one use of a tool by the AI.
 type Tool struct {
-	CallID    string          `json:"call_id,omitzero"`
-	Name      string          `json:"name"`
-	Arguments json.RawMessage `json:"arguments,omitzero"`
-	Result    json.RawMessage `json:"result,omitzero"` // ToolResult
+	CallID    string          `json:"call_id,omitzero"`   // names the call within the answer
+	Name      string          `json:"name"`               // of the tool
+	Arguments json.RawMessage `json:"arguments,omitzero"` // JSON, as the model gave them
+	Result    json.RawMessage `json:"result,omitzero"`    // ToolResult
 }
 
 // Problem is why an answer failed, in words that a user may read.
 type Problem struct {
-	Code    fault.Code `json:"code"`
-	Message string     `json:"message"`
+	Code    fault.Code `json:"code"`    // of the list in docs/errors.md
+	Message string     `json:"message"` // for people
 }
 
 // Usage counts tokens as the model's provider does.
 type Usage struct {
-	Input  int `json:"input_tokens"`
-	Output int `json:"output_tokens"`
+	Input  int `json:"input_tokens"`  // tokens that the model has read
+	Output int `json:"output_tokens"` // tokens that the model has written
 }

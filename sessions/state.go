@@ -14,7 +14,7 @@ const (
 
 // State is what a log says of the present. It is small, because most events carry it.
 type State struct {
-	Mode     Mode      `json:"mode"`
+	Mode     Mode      `json:"mode"`              // who answers: the AI, or a human
 	Epoch    uint64    `json:"epoch"`             // grows with each change of who answers; what was begun in an older one counts no more
 	Operator string    `json:"operator,omitzero"` // ByHuman: who
 	Closed   bool      `json:"closed,omitzero"`   // nothing more can be said
@@ -35,10 +35,10 @@ type Pending struct {
 
 // Running is an answer that is being given.
 type Running struct {
-	ID     string `json:"id"`
-	Run    string `json:"run"`
-	Worker string `json:"worker,omitzero"`
-	Seq    uint64 `json:"seq,omitzero"` // where its Started is in the stream; 0 in the Started itself
+	ID     string `json:"id"`              // of the message that is being written
+	Run    string `json:"run"`             // id of the message that is answered
+	Worker string `json:"worker,omitzero"` // who answers; empty while nobody has taken it
+	Seq    uint64 `json:"seq,omitzero"`    // where its Started is in the stream; 0 in the Started itself
 }
 
 // clone returns a copy that shares nothing with s.

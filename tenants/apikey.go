@@ -36,11 +36,11 @@ func ParseScope(s string) (Scope, error) {
 // APIKey lets a back end of the tenant speak for any of the tenant's users. What it is made of is known to whoever got
 // it when it was made, and to nobody else: the registry keeps a hash.
 type APIKey struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name,omitempty"` // for people; may be empty
-	Prefix   string    `json:"prefix"`         // how the key begins, so that one that was found somewhere can be told
-	Scopes   []Scope   `json:"scopes"`
-	Created  time.Time `json:"created"`
+	ID       string    `json:"id"`                 // names it in lists and logs
+	Name     string    `json:"name,omitempty"`     // for people; may be empty
+	Prefix   string    `json:"prefix"`             // how the key begins, so that one that was found somewhere can be told
+	Scopes   []Scope   `json:"scopes"`             // what it is good for
+	Created  time.Time `json:"created"`            // when it was made
 	NotAfter time.Time `json:"not_after,omitzero"` // Zero means never.
 	Revoked  time.Time `json:"revoked,omitzero"`   // Zero means it is not.
 	LastUsed time.Time `json:"last_used,omitzero"` // only Registry.APIKeys says so. Zero means never, or more than 400 days ago.

@@ -15,15 +15,15 @@ const maxCreds = 300
 
 // Creds is what is known of a service's .creds file. The secret in it is known to whoever got it, and to nobody else.
 type Creds struct {
-	UserKey   string       `json:"user_key"` // names it: no two have the same
-	Name      string       `json:"name"`     // of the service; several may have the same
-	Role      string       `json:"role,omitempty"`
+	UserKey   string       `json:"user_key"`            // names it: no two have the same
+	Name      string       `json:"name"`                // of the service; several may have the same
+	Role      string       `json:"role,omitempty"`      // what they were issued as
 	Queue     broker.Token `json:"queue,omitempty"`     // whose requests a worker takes
 	Publish   []string     `json:"publish,omitempty"`   // subjects; in addition to what a worker needs
 	Subscribe []string     `json:"subscribe,omitempty"` // as Publish
-	Created   time.Time    `json:"created"`
-	Expires   time.Time    `json:"expires,omitzero"` // Zero means never.
-	Revoked   time.Time    `json:"revoked,omitzero"` // Zero means it is not.
+	Created   time.Time    `json:"created"`             // when they were issued
+	Expires   time.Time    `json:"expires,omitzero"`    // Zero means never.
+	Revoked   time.Time    `json:"revoked,omitzero"`    // Zero means it is not.
 }
 
 // Live reports whether a service can connect with it at the time now.

@@ -12,14 +12,14 @@ import (
 
 // Step is one stage of a verification that was passed.
 type Step struct {
-	Name  string `json:"name"`
-	Found string `json:"found"`
+	Name  string `json:"name"`  // what was looked at
+	Found string `json:"found"` // what the step came upon
 }
 
 // Report tells an admin what a token holds and why it is good or refused. It holds neither the signature nor anything
 // of a key.
 type Report struct {
-	Valid   bool           `json:"valid"`
+	Valid   bool           `json:"valid"`             // whether the token would be let in now
 	Code    fault.Code     `json:"code,omitempty"`    // what a client would be told
 	Message string         `json:"message,omitempty"` // what a client would be told
 	Reason  string         `json:"reason,omitempty"`  // what a client would not be told

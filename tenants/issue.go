@@ -29,14 +29,14 @@ type TokenSpec struct {
 
 // Permissions is the claim of that name. A nil Allow allows everything, an empty one nothing; Deny is stronger.
 type Permissions struct {
-	Publish   Rule `json:"publish,omitzero"`
-	Subscribe Rule `json:"subscribe,omitzero"`
+	Publish   Rule `json:"publish,omitzero"`   // what may be published
+	Subscribe Rule `json:"subscribe,omitzero"` // what may be subscribed to
 }
 
 // Rule is one direction of Permissions: subjects in NATS form, such as channel.news.* or agent.>.
 type Rule struct {
-	Allow []string `json:"allow,omitzero"`
-	Deny  []string `json:"deny,omitzero"`
+	Allow []string `json:"allow,omitzero"` // patterns of subjects. Absent means all.
+	Deny  []string `json:"deny,omitzero"`  // patterns of subjects that are refused although they are allowed
 }
 
 const defaultTTL = time.Hour

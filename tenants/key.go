@@ -38,16 +38,16 @@ const (
 // Key verifies a tenant's tokens. It is one of: a shared secret (HS256), a public key, the key set of an identity
 // provider (JWKSURL), or a pair that the broker made, with which it can issue tokens itself.
 type Key struct {
-	Kid       string    `json:"kid"`
-	Alg       Alg       `json:"alg"`
+	Kid       string    `json:"kid"`                  // id of the key, which tokens name
+	Alg       Alg       `json:"alg"`                  // how it signs
 	PublicKey string    `json:"public_key,omitempty"` // PKIX in PEM
 	JWKSURL   string    `json:"jwks_url,omitempty"`   // fetched when a token needs it; see Config
 	Issuer    string    `json:"issuer,omitempty"`     // what `iss` must be. Zero means anything.
 	Audience  string    `json:"audience,omitempty"`   // what `aud` must hold. Zero means anything.
 	CanSign   bool      `json:"can_sign"`             // the broker holds what is needed to issue tokens with it
-	Created   time.Time `json:"created"`
-	NotAfter  time.Time `json:"not_after,omitzero"` // Zero means never.
-	Revoked   time.Time `json:"revoked,omitzero"`   // Zero means it is not.
+	Created   time.Time `json:"created"`              // when it was added
+	NotAfter  time.Time `json:"not_after,omitzero"`   // Zero means never.
+	Revoked   time.Time `json:"revoked,omitzero"`     // Zero means it is not.
 
 	material sealed // nil for a key of which the broker knows only the public half
 }

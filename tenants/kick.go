@@ -17,8 +17,8 @@ const (
 // Kick closes the connections that somebody had when it was made. It forbids nothing: a token that is still good opens
 // the next one.
 type Kick struct {
-	Who      string    `json:"who"` // an agent or a user
-	At       time.Time `json:"at"`
+	Who      string    `json:"who"`      // an agent or a user
+	At       time.Time `json:"at"`       // when it was asked for
 	Revision uint64    `json:"revision"` // of the tenant; connections that were opened under it or an earlier one end
 }
 

@@ -14,8 +14,8 @@ type Revocation struct {
 	JTI     string       `json:"jti,omitempty"`     // of the one token
 	Subject broker.Token `json:"subject,omitempty"` // the agent or user whose tokens; "" beside a JTI, and for everybody's
 	Before  time.Time    `json:"before,omitzero"`   // issued until then; zero beside a JTI
-	Created time.Time    `json:"created"`
-	Until   time.Time    `json:"until"` // whatever it refuses has expired by then, and it may be forgotten
+	Created time.Time    `json:"created"`           // when it was asked for
+	Until   time.Time    `json:"until"`             // whatever it refuses has expired by then, and it may be forgotten
 }
 
 // same reports whether r and other are about the same tokens, whenever these were issued.

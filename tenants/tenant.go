@@ -31,12 +31,12 @@ func (s State) settled() bool { return s == Active || s == Suspended }
 // Tenant is one tenant as the registry knows it. Its JSON form is what clients of the admin API may see: secrets are in
 // none of its exported fields, and neither fmt nor encoding/json nor slog can reach them.
 type Tenant struct {
-	ID       ID               `json:"id"`
-	Name     string           `json:"name,omitempty"` // for people; may be empty
-	Account  broker.AccountID `json:"account"`        // its NATS account
-	State    State            `json:"state"`
-	Limits   Limits           `json:"limits"` // those that were set; never nil in JSON
-	Created  time.Time        `json:"created"`
+	ID       ID               `json:"id"`              // names it everywhere; never changes
+	Name     string           `json:"name,omitempty"`  // for people; may be empty
+	Account  broker.AccountID `json:"account"`         // its NATS account
+	State    State            `json:"state"`           // what is going on with it
+	Limits   Limits           `json:"limits"`          // those that were set; never nil in JSON
+	Created  time.Time        `json:"created"`         // when it was made
 	Keys     []Key            `json:"keys"`            // oldest first, the revoked ones too
 	Policies Policies         `json:"policies"`        // of channels
 	APIKeys  []APIKey         `json:"api_keys"`        // oldest first, the dead ones too

@@ -20,6 +20,7 @@ type API struct {
 	Refusal    any // a value of the type that every refusal is
 
 	Enums map[reflect.Type][]string // types of text that has one of these values only
+	Prose map[string]string         // what struct types and their fields are, by TypeKey and FieldKey; package prose makes it
 }
 
 // Operation is one endpoint.
@@ -34,6 +35,7 @@ type Operation struct {
 	Parameters []Parameter // in the order of their appearance; every {name} of the path is among them
 	Body       any         // a value of the type that is to be sent; nil for nothing
 	Answers    map[int]any // by HTTP status, a value of the type that is answered: nil for nothing, Lines for one on each line
+	Refusal    any         // a value of the type of its refusals. Nil means that of the API.
 }
 
 // Parameter is a part of the path, or of the query unless it is in the path.
@@ -116,7 +118,7 @@ const bearer = "key"
 
 // Describe returns the document of an API. It panics on types that have no JSON form, which a test of the caller finds.
 func Describe(api API) *Document {
-	s := newSchemas(api.Enums)
+	s := newSchemas(api.Enums, api.Prose)
 	doc := &Document{
 		OpenAPI: "3.1.0",
 		Info:    info{api.Title, api.About, api.Version},
@@ -130,7 +132,11 @@ func Describe(api API) *Document {
 		if doc.Paths[op.Path] == nil {
 			doc.Paths[op.Path] = map[string]*operation{}
 		}
-		doc.Paths[op.Path][strings.ToLower(op.Method)] = s.operation(op, api.Refusal)
+		refusal := api.Refusal
+		if op.Refusal != nil {
+			refusal = op.Refusal
+		}
+		doc.Paths[op.Path][strings.ToLower(op.Method)] = s.operation(op, refusal)
 	}
 	return doc
 }

@@ -31,7 +31,7 @@ type outer struct {
 }
 
 func TestSchemasFollowTheTypes(t *testing.T) {
-	s := newSchemas(nil)
+	s := newSchemas(nil, nil)
 	_ = outer{hidden: 0}
 	for _, c := range []struct {
 		v    any

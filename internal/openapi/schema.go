@@ -15,6 +15,7 @@ import (
 // Schema is a JSON Schema, as far as Go types need it. The zero value allows everything.
 type Schema struct {
 	Ref        string             `json:"$ref,omitempty"`
+	About      string             `json:"description,omitempty"`
 	Type       string             `json:"type,omitempty"`
 	Format     string             `json:"format,omitempty"`
 	Encoding   string             `json:"contentEncoding,omitempty"`
@@ -44,12 +45,13 @@ type schemaKey struct {
 // schemas makes the schemas of types, each struct with a name once.
 type schemas struct {
 	enums map[reflect.Type][]string
+	prose map[string]string
 	named map[string]*Schema
 	names map[schemaKey]string
 }
 
-func newSchemas(enums map[reflect.Type][]string) *schemas {
-	return &schemas{enums: enums, named: map[string]*Schema{}, names: map[schemaKey]string{}}
+func newSchemas(enums map[reflect.Type][]string, prose map[string]string) *schemas {
+	return &schemas{enums: enums, prose: prose, named: map[string]*Schema{}, names: map[schemaKey]string{}}
 }
 
 var (
@@ -107,7 +109,7 @@ func (s *schemas) ref(t reflect.Type, how strictness) *Schema {
 	name, known := s.names[key]
 	if !known {
 		name = s.name(t)
-		object := &Schema{Type: "object", Properties: map[string]*Schema{}}
+		object := &Schema{Type: "object", About: s.prose[TypeKey(t)], Properties: map[string]*Schema{}}
 		if how == strict {
 			object.Additional = false
 		}
@@ -135,25 +137,21 @@ func (s *schemas) name(t reflect.Type) string {
 // members adds the fields of a struct, those of embedded ones too, as they are encoded.
 func (s *schemas) members(object *Schema, t reflect.Type, how strictness) {
 	for f := range t.Fields() {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		has := func(option string) bool { return slices.Contains(strings.Split(options, ","), option) }
-		switch {
-		case name == "-" || !f.IsExported() && !f.Anonymous:
-		case has("inline") || f.Anonymous && name == "":
+		if tagOf(f).inline {
 			s.members(object, f.Type, how)
-		default:
-			if name == "" {
-				name = f.Name
-			}
-			member := s.of(f.Type, how)
-			optional := has("omitempty") || has("omitzero")
-			if !optional {
-				member = nullable(f.Type, member)
-			}
-			object.Properties[name] = member
-			if !optional && !slices.Contains(object.Required, name) {
-				object.Required = append(object.Required, name)
-			}
+		}
+	}
+	for _, f := range Members(t) {
+		tag := tagOf(f)
+		member := s.of(f.Type, how)
+		optional := tag.has("omitempty") || tag.has("omitzero")
+		if !optional {
+			member = nullable(f.Type, member)
+		}
+		member.About = s.prose[FieldKey(t, f)]
+		object.Properties[tag.name] = member
+		if !optional && !slices.Contains(object.Required, tag.name) {
+			object.Required = append(object.Required, tag.name)
 		}
 	}
 }
