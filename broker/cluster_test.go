@@ -99,6 +99,17 @@ func (c *testCluster) stop(i int) {
 	}
 }
 
+// awaitNodes waits until a node counts n nodes. One that connects to a node which refuses it counts that one for a moment.
+func (c *testCluster) awaitNodes(i, n int) {
+	c.t.Helper()
+	eventually(c.t, func(context.Context) error {
+		if got := c.nodes[i].nodeCount(); got != n {
+			return fmt.Errorf("%s counts %d nodes, want %d", c.cfgs[i].ServerName, got, n)
+		}
+		return nil
+	})
+}
+
 func (c *testCluster) close() {
 	var closing sync.WaitGroup
 	for i, e := range c.nodes {
@@ -125,16 +136,17 @@ func eventually(t *testing.T, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for {
+	for before := error(nil); ; {
 		err := f(ctx)
 		if err == nil {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatal(err)
+			t.Fatalf("%v; before that: %v", err, before)
 		case <-time.After(20 * time.Millisecond):
 		}
+		before = err
 	}
 }
 
@@ -146,6 +158,7 @@ func forNodes(t *testing.T, f func(*testing.T, *testCluster)) {
 }
 
 func TestNodesShareAccountsAndStreams(t *testing.T) {
+	t.Parallel()
 	forNodes(t, func(t *testing.T, c *testCluster) {
 		id := mustAccount(t, c.nodes[0])
 		for i, e := range c.nodes {
@@ -174,6 +187,7 @@ func TestNodesShareAccountsAndStreams(t *testing.T) {
 }
 
 func TestNodesSuspendAndEraseEverywhere(t *testing.T) {
+	t.Parallel()
 	forNodes(t, func(t *testing.T, c *testCluster) {
 		id := mustAccount(t, c.nodes[0])
 		for i, e := range c.nodes {
@@ -227,6 +241,7 @@ func TestNodesSuspendAndEraseEverywhere(t *testing.T) {
 // TestANodeLearnsWhatItMissed has accounts changed and deleted while a node is down, and another one while a node that
 // runs is not told.
 func TestANodeLearnsWhatItMissed(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3)
 	kept, gone := mustAccount(t, c.nodes[0]), mustAccount(t, c.nodes[0])
 	leaked, leakedKey := mustCreds(t, c.nodes[2], kept)
@@ -273,6 +288,7 @@ func TestANodeLearnsWhatItMissed(t *testing.T) {
 }
 
 func TestRoutesNeedTheOperatorsSeed(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3)
 	stranger := newCluster(t, 1).cfgs[0]
 	stranger.Cluster = Cluster{Name: "test", Listen: freeAddresses(t, 1)[0], Routes: c.cfgs[0].Cluster.Routes, Found: true}
@@ -281,10 +297,8 @@ func TestRoutesNeedTheOperatorsSeed(t *testing.T) {
 		e.Close()
 		t.Fatal("a node with another operator got into the cluster")
 	}
-	for _, e := range c.nodes {
-		if n := e.nodeCount(); n != 3 {
-			t.Errorf("%s knows %d nodes", e.cfg.ServerName, n)
-		}
+	for i := range c.nodes {
+		c.awaitNodes(i, 3)
 	}
 }
 

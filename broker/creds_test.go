@@ -49,6 +49,7 @@ func wantViolation(t *testing.T, nc *nats.Conn, refused <-chan error, what strin
 }
 
 func TestWorkerMayDoItsWorkOnly(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	ctx := t.Context()
 	id := mustAccount(t, e)
@@ -135,6 +136,7 @@ func TestWorkerMayDoItsWorkOnly(t *testing.T) {
 }
 
 func TestServicesWriteNoLogs(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	nc := connectService(t, e, mustAccount(t, e), CredsRequest{Name: "svc", Publish: []string{"session.>", "session.*.log", "work.>", "tool.>"}, Subscribe: []string{"session.>", "live.>", "_INBOX.>"}})
 	refused := violations(nc)

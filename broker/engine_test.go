@@ -68,6 +68,7 @@ func connectService(t *testing.T, e *Engine, id AccountID, req CredsRequest) *na
 }
 
 func TestMessagesSurviveRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx := t.Context()
 	e, err := Open(ctx, Config{DataDir: dir, Listen: ListenOff}, slog.New(slog.DiscardHandler))
@@ -114,6 +115,7 @@ func TestMessagesSurviveRestart(t *testing.T) {
 }
 
 func TestTenantsAreSeparate(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	acme, evil := mustAccount(t, e), mustAccount(t, e)
 	everything := CredsRequest{Name: "svc", Publish: []string{"channel.>", "agent.>"}, Subscribe: []string{"channel.>", "agent.>", "_INBOX.>"}}
@@ -144,6 +146,7 @@ func TestTenantsAreSeparate(t *testing.T) {
 }
 
 func TestServicesReachOnlyWhatTheyWereGranted(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	id := mustAccount(t, e)
 	c := mustAcquire(t, e, id)
@@ -165,6 +168,7 @@ func TestServicesReachOnlyWhatTheyWereGranted(t *testing.T) {
 }
 
 func TestCredsRefused(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	id := mustAccount(t, e)
 	for _, s := range []string{">", "*", "$JS.API.>", "$SYS.>", "_GW.>", "live.channel.>", "channel", "channel.", "channel..a", "channel.a b", "channel.>.a", "chan*.a", "*.a", ""} {
@@ -183,6 +187,7 @@ func TestCredsRefused(t *testing.T) {
 }
 
 func TestSuspendResumeErase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	e := mustOpen(t, Config{DataDir: dir, Listen: "127.0.0.1:0"})
 	ctx := t.Context()
@@ -259,6 +264,7 @@ func findBytes(t *testing.T, dir, text string) (found string) {
 }
 
 func TestIdleConnectionsClose(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff, IdleClose: 20 * time.Millisecond})
 	c, err := e.Acquire(t.Context(), mustAccount(t, e))
 	if err != nil {
@@ -269,6 +275,7 @@ func TestIdleConnectionsClose(t *testing.T) {
 }
 
 func TestOpenRefusals(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -315,6 +322,7 @@ func TestOpenRefusals(t *testing.T) {
 }
 
 func TestDamagedStreamStopsTheStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx := t.Context()
 	e, err := Open(ctx, Config{DataDir: dir, Listen: ListenOff}, slog.New(slog.DiscardHandler))
@@ -351,6 +359,7 @@ func TestDamagedStreamStopsTheStart(t *testing.T) {
 }
 
 func TestFullDiskRefusesWrites(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff, MinFree: 1 << 62})
 	e.checkSpace()
 	if err := e.Check(); fault.CodeOf(err) != fault.StorageFull {

@@ -153,6 +153,7 @@ func forServers(t *testing.T, f func(t *testing.T, s *natsServers, a, b *Engine)
 }
 
 func TestBrokersShareExternalServers(t *testing.T) {
+	t.Parallel()
 	forServers(t, func(t *testing.T, s *natsServers, a, b *Engine) {
 		eventually(t, func(context.Context) error {
 			if n := [2]int{a.engineCount(), b.engineCount()}; n != [2]int{2, 2} {
@@ -213,6 +214,7 @@ func TestBrokersShareExternalServers(t *testing.T) {
 
 // TestExternalServersWithTLS connects to a server that proves itself with a certificate.
 func TestExternalServersWithTLS(t *testing.T) {
+	t.Parallel()
 	cert, key := selfSigned(t)
 	s := startNATS(t, 1, func(text string) string {
 		return text + fmt.Sprintf("tls: {cert_file: %q, key_file: %q}\n", cert, key)
@@ -276,6 +278,7 @@ func selfSigned(t *testing.T) (cert, key string) {
 }
 
 func TestExternalServersRefused(t *testing.T) {
+	t.Parallel()
 	good := startNATS(t, 1, nil)
 	lazy := startNATS(t, 1, func(s string) string { return strings.Replace(s, "sync_interval: always", "sync_interval: 1m", 1) })
 	empty := startNATS(t, 1, func(s string) string {

@@ -42,6 +42,7 @@ func (s *natsServers) stopAway(e *Engine, i int) {
 
 // TestExternalServersComeAndGo takes away the server that a broker is connected to, then the majority, then gives all back.
 func TestExternalServersComeAndGo(t *testing.T) {
+	t.Parallel()
 	s, a, b := startExternal(t, 3)
 	id := mustAccount(t, a)
 	conns := []*Conn{mustAcquire(t, a, id), mustAcquire(t, b, id)}
@@ -101,6 +102,7 @@ func TestExternalServersComeAndGo(t *testing.T) {
 
 // TestExternalServerThatSyncsLater starts a server with another configuration under a running broker.
 func TestExternalServerThatSyncsLater(t *testing.T) {
+	t.Parallel()
 	s := startNATS(t, 1, nil)
 	e := mustOpen(t, s.config())
 	good, err := os.ReadFile(s.configs[0])
@@ -128,6 +130,7 @@ func TestExternalServerThatSyncsLater(t *testing.T) {
 
 // TestExternalBarsEndWithTheConnection is for a broker that has not heard that a tenant was resumed.
 func TestExternalBarsEndWithTheConnection(t *testing.T) {
+	t.Parallel()
 	s := startNATS(t, 1, nil)
 	e := mustOpen(t, s.config())
 	id := mustAccount(t, e)
@@ -145,6 +148,7 @@ func TestExternalBarsEndWithTheConnection(t *testing.T) {
 
 // TestStreamsGrowWithExternalServers makes a stream while a server is away.
 func TestStreamsGrowWithExternalServers(t *testing.T) {
+	t.Parallel()
 	s := startNATS(t, 3, nil)
 	e := mustOpen(t, s.config())
 	c := mustAcquire(t, e, mustAccount(t, e))
@@ -164,6 +168,7 @@ func TestStreamsGrowWithExternalServers(t *testing.T) {
 
 // TestExternalAccountsThatNobodyKnows deletes an account while a server is down, which brings it back.
 func TestExternalAccountsThatNobodyKnows(t *testing.T) {
+	t.Parallel()
 	s := startNATS(t, 3, nil)
 	e := mustOpen(t, s.config())
 	kept, gone := mustAccount(t, e), mustAccount(t, e)
@@ -217,6 +222,7 @@ func pushForeign(t *testing.T, e *Engine) (key string) {
 }
 
 func TestEmbeddedRefusesAnExternalDirectory(t *testing.T) {
+	t.Parallel()
 	s := startNATS(t, 1, nil)
 	cfg := s.config()
 	e, err := Open(t.Context(), cfg, testLog("p"))
@@ -237,6 +243,7 @@ func TestEmbeddedRefusesAnExternalDirectory(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
+	t.Parallel()
 	well := vital{id: "A", name: "a", maxPayload: maxPayload, storing: true, syncs: true, clustered: true, cluster: 3, leader: "b"}
 	with := func(change func(*vital)) vital {
 		one := well
@@ -272,6 +279,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestVitalsForgetTheSilent(t *testing.T) {
+	t.Parallel()
 	v := &vitals{last: map[string]vital{}, news: make(chan struct{}, 1)}
 	now := time.Now()
 	answer := func(id string) []byte {

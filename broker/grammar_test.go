@@ -19,6 +19,7 @@ func ExampleParseName() {
 }
 
 func TestGrammar(t *testing.T) {
+	t.Parallel()
 	token := strings.Repeat("a", MaxTokenBytes)
 	for _, tt := range []struct {
 		text        string

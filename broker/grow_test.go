@@ -12,6 +12,7 @@ import (
 )
 
 func TestPeerIDIsTheServers(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff, ServerName: "n1"})
 	if got, want := peerID("n1"), e.server.Node(); got != want {
 		t.Errorf("peerID = %s, the server says %s", got, want)
@@ -21,6 +22,7 @@ func TestPeerIDIsTheServers(t *testing.T) {
 // TestOneNodeGrowsIntoACluster takes a node that was alone, with its messages and a place that has read some of them, into
 // a cluster, and lets two others join.
 func TestOneNodeGrowsIntoACluster(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	alone := c.cfgs[0]
 	alone.Cluster = Cluster{}

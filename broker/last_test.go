@@ -10,6 +10,7 @@ import (
 
 // TestLastIsAskedForManyAtOnce asks for more subjects than one request takes, of which every other one holds a message.
 func TestLastIsAskedForManyAtOnce(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	c := mustAcquire(t, e, mustAccount(t, e))
 	if err := c.Ensure(t.Context(), Inboxes); err != nil {
@@ -39,6 +40,7 @@ func TestLastIsAskedForManyAtOnce(t *testing.T) {
 
 // TestLastQuestionsGather holds the first request back until others wait, and has one of theirs fail.
 func TestLastQuestionsGather(t *testing.T) {
+	t.Parallel()
 	var q lastQueue
 	const others = lastAtOnce + 3
 	waiting := func() int {

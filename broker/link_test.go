@@ -44,6 +44,7 @@ func links(t *testing.T) map[string]Link {
 }
 
 func TestLinkStoresAndHears(t *testing.T) {
+	t.Parallel()
 	number := uint64(0)
 	for name, l := range links(t) {
 		t.Run(name, func(t *testing.T) {
@@ -114,6 +115,7 @@ func TestLinkStoresAndHears(t *testing.T) {
 }
 
 func TestLinkComesBack(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	c := mustAcquire(t, e, mustAccount(t, e))
 	l, err := c.Link()
@@ -150,6 +152,7 @@ func TestLinkComesBack(t *testing.T) {
 }
 
 func TestClosedLink(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	id := mustAccount(t, e)
 	c := mustAcquire(t, e, id)
@@ -175,6 +178,7 @@ func TestClosedLink(t *testing.T) {
 }
 
 func TestDecodeLiveBelievesTheServerOnly(t *testing.T) {
+	t.Parallel()
 	const own = "Nats-Stream: CHANNELS\r\nNats-Subject: channel.a\r\nNats-Sequence: 7\r\nNats-Time-Stamp: 2026-11-21T12:00:00.5Z\r\nNats-Last-Sequence: 3\r\n\r\n"
 	for _, header := range []string{
 		"NATS/1.0\r\n" + own,
@@ -193,6 +197,7 @@ func TestDecodeLiveBelievesTheServerOnly(t *testing.T) {
 }
 
 func TestNextOperation(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"PING\r\nrest":                             "2 ping",
 		"MSG a.b 7 5\r\nhello\r\n":                 "msg a.b 7  hello",
@@ -238,6 +243,7 @@ func FuzzNextOperation(f *testing.F) {
 }
 
 func TestLinkIsAskedAndAnswers(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	c := mustAcquire(t, e, mustAccount(t, e))
 	own, err := c.Link()

@@ -21,6 +21,7 @@ func jwtFile(t *testing.T, e *Engine, a AccountID) string {
 }
 
 func TestRestoreMakesLostAccountsAgain(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(string) error{
 		"missing": os.Remove,
 		"emptied": func(path string) error { return os.Truncate(path, 0) },
@@ -68,6 +69,7 @@ func TestRestoreMakesLostAccountsAgain(t *testing.T) {
 }
 
 func TestRestoreRefusesAccountsThatNobodyKnows(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	known, lost := mustAccount(t, e), mustAccount(t, e)
 	err := e.Restore(t.Context(), []Account{{ID: known}}, false)

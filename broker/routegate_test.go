@@ -41,6 +41,7 @@ func checkFounderRefused(t *testing.T, who string, err error) {
 }
 
 func TestTwoFoundersRefuseEachOther(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 2)
 	c.cfgs[1].Cluster.Found = true
 	for i, err := range c.tryOpen(0, 1) {
@@ -49,14 +50,16 @@ func TestTwoFoundersRefuseEachOther(t *testing.T) {
 }
 
 func TestRunningClusterRefusesAnotherFounder(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.cfgs[2].Cluster.Found = true
 	c.start(0, 1)
 	checkFounderRefused(t, "the second founder", c.tryOpen(2)[0])
 	for _, i := range []int{0, 1} {
-		if err := c.nodes[i].Ready(); err != nil || c.nodes[i].nodeCount() != 2 {
-			t.Errorf("%s: %d nodes, %v", c.cfgs[i].ServerName, c.nodes[i].nodeCount(), err)
+		if err := c.nodes[i].Ready(); err != nil {
+			t.Errorf("%s: %v", c.cfgs[i].ServerName, err)
 		}
+		c.awaitNodes(i, 2)
 		if id := c.nodes[i].gate.id(); id == "" || id != c.nodes[0].gate.id() {
 			t.Errorf("%s is in the cluster %q, the founder in %q", c.cfgs[i].ServerName, id, c.nodes[0].gate.id())
 		}
@@ -67,6 +70,7 @@ func TestRunningClusterRefusesAnotherFounder(t *testing.T) {
 
 // TestNodesProveThemselvesByCertificate has two nodes with certificates of one CA, and one with a certificate of another.
 func TestNodesProveThemselvesByCertificate(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	ours, theirs := newAuthority(t), newAuthority(t)
 	for i, a := range []*authority{ours, ours, theirs} {
@@ -79,9 +83,7 @@ func TestNodesProveThemselvesByCertificate(t *testing.T) {
 	if err := c.tryOpen(2)[0]; fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("a node with a foreign certificate: %v, want UNAVAILABLE", err)
 	}
-	if n := c.nodes[0].nodeCount(); n != 2 {
-		t.Errorf("there are %d nodes, want 2", n)
-	}
+	c.awaitNodes(0, 2)
 	c.cfgs[2].Cluster.CertFile, c.cfgs[2].Cluster.KeyFile, c.cfgs[2].Cluster.CAFile = "", "", ""
 	if err := c.tryOpen(2)[0]; fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("a node without a certificate: %v, want UNAVAILABLE", err)

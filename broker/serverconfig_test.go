@@ -12,6 +12,7 @@ import (
 )
 
 func TestServerConfig(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	c := ServerConfig{Dir: filepath.Join(t.TempDir(), "a dir"), Cluster: Cluster{Routes: []string{"10.0.0.1:6222", "nats://10.0.0.2:6222"}}}
 	text, err := c.Format(data, "")
@@ -57,6 +58,7 @@ func TestServerConfig(t *testing.T) {
 }
 
 func TestServerConfigRefused(t *testing.T) {
+	t.Parallel()
 	notASeed := filepath.Join(t.TempDir(), "seed")
 	if err := os.WriteFile(notASeed, []byte("SUnonsense"), 0o600); err != nil {
 		t.Fatal(err)

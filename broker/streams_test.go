@@ -8,6 +8,7 @@ import (
 
 // TestCopiesOfSessions takes a stream of sessions that was made by a cluster to one node, and the same stream back.
 func TestCopiesOfSessions(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	c := mustAcquire(t, e, mustAccount(t, e))
 	cfg := c.streamConfig(Sessions)
@@ -39,6 +40,7 @@ func TestCopiesOfSessions(t *testing.T) {
 }
 
 func TestHeard(t *testing.T) {
+	t.Parallel()
 	e := mustOpen(t, Config{DataDir: t.TempDir()})
 	id := mustAccount(t, e)
 	c := mustAcquire(t, e, id)
