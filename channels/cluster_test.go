@@ -92,6 +92,7 @@ func forNodes(t *testing.T, f func(*testing.T, []*node)) {
 }
 
 func TestNodesShareChannels(t *testing.T) {
+	t.Parallel()
 	forNodes(t, func(t *testing.T, nodes []*node) {
 		spaces := openAll(t, nodes)
 		to := channel("acme", "news")
@@ -126,6 +127,7 @@ func checkOrder(t *testing.T, who string, got []delivered, want int) {
 }
 
 func TestTheFirstSubscriberOfANodeMissesNothing(t *testing.T) {
+	t.Parallel()
 	forNodes(t, func(t *testing.T, nodes []*node) {
 		spaces := openAll(t, nodes)
 		last := spaces[len(spaces)-1]
@@ -141,6 +143,7 @@ func TestTheFirstSubscriberOfANodeMissesNothing(t *testing.T) {
 }
 
 func TestNodesShareInboxes(t *testing.T) {
+	t.Parallel()
 	forNodes(t, func(t *testing.T, nodes []*node) {
 		spaces := openAll(t, nodes)
 		bob := Address{Tenant: "acme", Agent: "bob"}
@@ -171,6 +174,7 @@ func TestNodesShareInboxes(t *testing.T) {
 }
 
 func TestNodesSharePresence(t *testing.T) {
+	t.Parallel()
 	forNodes(t, func(t *testing.T, nodes []*node) {
 		spaces := openAll(t, nodes)
 		first, last := spaces[0], spaces[len(spaces)-1]
@@ -238,6 +242,7 @@ func insist(t *testing.T, s *Space, to Address, id string) {
 // TestNodesStopUnderLoad stops the nodes but one, one after the other is back, while messages are written and read on the
 // one that stays.
 func TestANodeStopsUnderLoad(t *testing.T) {
+	t.Parallel()
 	nodes := startNodes(t, 3)
 	spaces := openAll(t, nodes)
 	to := channel("acme", "busy")

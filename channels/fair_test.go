@@ -59,6 +59,7 @@ func (l *lanes) publish(t testing.TB, to *topic, from, count int) {
 
 // TestTenantsTakeTurns has a tenant fill its lane before another one publishes a message.
 func TestTenantsTakeTurns(t *testing.T) {
+	t.Parallel()
 	l := newLanes()
 	noisy, _ := l.tenant("noisy", 100)
 	quiet, heard := l.tenant("quiet", 1)
@@ -84,6 +85,7 @@ func TestTenantsTakeTurns(t *testing.T) {
 
 // TestLargeFanOutLetsTurnsPass weighs a tenant by its deliveries, not by its messages.
 func TestLargeFanOutLetsTurnsPass(t *testing.T) {
+	t.Parallel()
 	l := newLanes()
 	wide, _ := l.tenant("wide", 10*quantum)
 	narrow, _ := l.tenant("narrow", 1)
@@ -102,6 +104,7 @@ func TestLargeFanOutLetsTurnsPass(t *testing.T) {
 
 // TestOneTenantAlone is not held up by turns that nobody else wants.
 func TestOneTenantAlone(t *testing.T) {
+	t.Parallel()
 	l := newLanes()
 	alone, pieces := l.tenant("alone", 100)
 	for seq := 1; l.shard.mixed > 0 || seq == 1; seq++ {
@@ -119,6 +122,7 @@ func TestOneTenantAlone(t *testing.T) {
 
 // TestFullLaneHarmsItsTenantOnly drops what does not fit, and nobody else's.
 func TestFullLaneHarmsItsTenantOnly(t *testing.T) {
+	t.Parallel()
 	l := newLanes()
 	life, end := context.WithCancel(t.Context())
 	end() // no repair reads anything

@@ -3,6 +3,7 @@ package channels
 import "testing"
 
 func TestWider(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		span  uint64
 		had   int

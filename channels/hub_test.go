@@ -228,6 +228,7 @@ func subscribe(t testing.TB, s *Space, to Address, opts SubscribeOptions, since 
 }
 
 func TestEverySubscriberGetsEverythingInOrder(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, _ := n.tenant(t, "acme")
 	evil, _ := n.tenant(t, "evil")
@@ -259,6 +260,7 @@ func TestEverySubscriberGetsEverythingInOrder(t *testing.T) {
 }
 
 func TestResumeGivesWhatWasMissedOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n := startNode(t, dir, Config{RingMessages: 5})
 	acme, account := n.tenant(t, "acme")
@@ -301,6 +303,7 @@ func TestResumeGivesWhatWasMissedOnce(t *testing.T) {
 }
 
 func TestResumeByTime(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, _ := n.tenant(t, "acme")
 	to := channel("acme", "a")
@@ -324,6 +327,7 @@ func TestResumeByTime(t *testing.T) {
 }
 
 func TestPositionAheadOfTheStoreIsAGap(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, _ := n.tenant(t, "acme")
 	to := channel("acme", "a")
@@ -340,6 +344,7 @@ func TestPositionAheadOfTheStoreIsAGap(t *testing.T) {
 }
 
 func TestOverflowIsReadBack(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{Shards: 1})
 	acme, _ := n.tenant(t, "acme")
 	to := channel("acme", "a")
@@ -368,6 +373,7 @@ func TestOverflowIsReadBack(t *testing.T) {
 }
 
 func TestInboxWaitsForItsAgent(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n := startNode(t, dir, Config{})
 	acme, account := n.tenant(t, "acme")
@@ -411,6 +417,7 @@ func TestInboxWaitsForItsAgent(t *testing.T) {
 }
 
 func TestServicesSpeakPlainNATS(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, account := n.tenant(t, "acme")
 	creds, _, err := n.engine.Creds(account, broker.CredsRequest{
@@ -451,6 +458,7 @@ func TestServicesSpeakPlainNATS(t *testing.T) {
 }
 
 func TestRoster(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n := startNode(t, dir, Config{})
 	acme, account := n.tenant(t, "acme")
@@ -506,6 +514,7 @@ func TestRoster(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, _ := n.tenant(t, "acme")
 	a, b := channel("acme", "a"), channel("acme", "b")
@@ -553,6 +562,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestDroppedSpaceDeliversNothingMore(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, account := n.tenant(t, "acme")
 	to := channel("acme", "a")
@@ -572,6 +582,7 @@ func TestDroppedSpaceDeliversNothingMore(t *testing.T) {
 }
 
 func TestIdleTopicsAndSpacesClose(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{Linger: 20 * time.Millisecond})
 	acme, _ := n.tenant(t, "acme")
 	_, sub := subscribe(t, acme, channel("acme", "a"), SubscribeOptions{}, Since{})

@@ -14,6 +14,7 @@ import (
 var storedAt = time.Date(2026, 11, 21, 12, 0, 0, 123456789, time.UTC)
 
 func TestAppendDelivery(t *testing.T) {
+	t.Parallel()
 	to := Address{Tenant: "acme", Channel: "news"}
 	const id = `"id":"01a1fdfa-467b-7000-8000-000000000007"`
 	const stamps = `"tenant_id":"acme","channel_id":"news","timestamp":"2026-11-21T12:00:00.123Z"}`
@@ -51,6 +52,7 @@ func TestAppendDelivery(t *testing.T) {
 }
 
 func TestEncodeStampsWhatTheSenderSaid(t *testing.T) {
+	t.Parallel()
 	members, err := rawjson.Object(nil, []byte(`{"id":"spoof","type":"task","tenant_id":"evil","agent_id":"eve","x":{"y":[1]},"timestamp":"never","seq":99,"redelivered":3,"channel_id":"other"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +65,7 @@ func TestEncodeStampsWhatTheSenderSaid(t *testing.T) {
 }
 
 func TestCheckType(t *testing.T) {
+	t.Parallel()
 	for _, ok := range []string{"message", "a", "Task.result-1_x", "acknowledged"} {
 		if err := CheckType(ok); err != nil {
 			t.Errorf("%q: %v", ok, err)
@@ -96,6 +99,7 @@ func FuzzDelivery(f *testing.F) {
 }
 
 func TestAppendTimeIsRFC3339(t *testing.T) {
+	t.Parallel()
 	for _, at := range []time.Time{
 		storedAt, {}, time.Unix(0, 0), time.Unix(1<<33, 999_999_999), time.Date(2024, 2, 29, 23, 59, 59, 1e6-1, time.FixedZone("", 3600)),
 	} {

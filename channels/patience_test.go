@@ -11,6 +11,7 @@ import (
 // TestImpatience: who does not wait until a tenant or a topic is open is told that it can't be reached now, not that the
 // broker is broken.
 func TestImpatience(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	hub := startNode(t, t.TempDir(), Config{}).hub

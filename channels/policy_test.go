@@ -13,6 +13,7 @@ import (
 )
 
 func TestEphemeralChannelsAreNotStored(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{1, 3} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			nodes := startNodes(t, size)
@@ -98,6 +99,7 @@ func awaitWarm(t *testing.T, s *socket, n int) []delivered {
 }
 
 func TestWhoMayPublishChangesAtOnce(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{Policies: func(tenants.ID) tenants.Policies {
 		return tenants.Policies{{Pattern: "news", Publishers: []broker.Token{"editor"}}, {Pattern: "notices", Closed: true}}
 	}})
@@ -130,6 +132,7 @@ func TestWhoMayPublishChangesAtOnce(t *testing.T) {
 }
 
 func TestWhatPoliciesDoNotKeepIsRemoved(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, _ := n.tenant(t, "acme")
 	for _, name := range []string{"live.a", "few.a", "few.b", "old.a", "kept"} {
@@ -165,6 +168,7 @@ func wantCounts(t *testing.T, s *Space, want map[broker.Name]uint64) {
 }
 
 func TestAPurgedChannelIsForgotten(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, _ := n.tenant(t, "acme")
 	to, other := channel("acme", "leaky"), channel("acme", "other")

@@ -9,6 +9,7 @@ import (
 )
 
 func TestRecordsAreWrittenAsObjects(t *testing.T) {
+	t.Parallel()
 	var r record
 	for _, channel := range []broker.Name{"news", "a.b", "news"} {
 		r.join(channel)
@@ -27,6 +28,7 @@ func TestRecordsAreWrittenAsObjects(t *testing.T) {
 }
 
 func TestSightings(t *testing.T) {
+	t.Parallel()
 	var s sightings
 	s = s.set("n1", record{Sockets: 1}).set("n2", record{Sockets: 2}).set("n1", record{Sockets: 3})
 	if len(s) != 2 || s.of("n1").Sockets != 3 || s.of("n2").Sockets != 2 || s.of("n3") != nil {
@@ -38,6 +40,7 @@ func TestSightings(t *testing.T) {
 }
 
 func TestHereWithoutABreak(t *testing.T) {
+	t.Parallel()
 	at := func(minute int) time.Time { return time.Unix(int64(60*minute), 0) }
 	left := func(node broker.Token, came, went int) sighting {
 		return sighting{node, record{Since: at(came), Seen: at(went)}}

@@ -27,6 +27,7 @@ func (t *tape) Send(frames []byte) error {
 
 // TestManyHandsKeepTheOrder delivers batches to many members with the help of others, and to few without.
 func TestManyHandsKeepTheOrder(t *testing.T) {
+	t.Parallel()
 	hub := &Hub{cfg: Config{Shards: 4}.withDefaults(), hands: make(chan *spread)}
 	ctx, stop := context.WithCancel(t.Context())
 	var helping sync.WaitGroup

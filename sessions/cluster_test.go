@@ -67,6 +67,7 @@ func freeAddresses(t testing.TB, n int) (all []string) {
 // TestNodes has one conversation on three nodes: said on one, answered through another, watched on the third, with the
 // writer's node lost in mid-answer.
 func TestNodes(t *testing.T) {
+	t.Parallel()
 	all := startCluster(t, Config{WorkerSilence: 5 * time.Second})
 	id := all[0].session()
 	r, f := all[2].follow(id)
@@ -112,6 +113,7 @@ func TestNodes(t *testing.T) {
 
 // TestTwoWriters has all nodes talk in one session at the same time: its log must be one, whoever writes it.
 func TestTwoWriters(t *testing.T) {
+	t.Parallel()
 	all := startCluster(t, Config{})
 	id := all[0].session()
 	op := func(b *bench) Principal {

@@ -10,6 +10,7 @@ import (
 
 // TestChunkIsLaidOutLikeTheOthers holds what is written by hand against the general way.
 func TestChunkIsLaidOutLikeTheOthers(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", "word ", "\"quo\\ted\"\n\t\x01", "<b>&</b>", "émoji 🙂", "\u2028"} {
 		e := &Event{Index: 7, Time: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC), Kind: Chunk, ID: "a", Text: text, Offset: 3, Start: 4, N: 5}
 		data, err := encode(e)

@@ -10,6 +10,7 @@ import (
 // TestRepliesReachNoLog has a service name a session's log as where it wants to be answered. The broker and the streams may
 // write there, it may not.
 func TestRepliesReachNoLog(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	said := b.say(id, "hello")

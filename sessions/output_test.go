@@ -10,6 +10,7 @@ import (
 
 // TestPiecesAreAnsweredTogether notes pieces and looks at when they are answered.
 func TestPiecesAreAnsweredTogether(t *testing.T) {
+	t.Parallel()
 	var d owed
 	now := time.Unix(1000, 0)
 	add := func(n uint64) (paid bool) { d.add(sender{}, n, 1, now); return d.count == 0 } // to nobody
@@ -40,6 +41,7 @@ func TestPiecesAreAnsweredTogether(t *testing.T) {
 
 // TestLastPieceIsAnswered sends pieces without waiting: the answers are cumulative, and the last one says all.
 func TestLastPieceIsAnswered(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "go")
@@ -79,6 +81,7 @@ func TestLastPieceIsAnswered(t *testing.T) {
 
 // TestAnswersGoToInboxes has a worker ask for an answer where it may not write.
 func TestAnswersGoToInboxes(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "go")

@@ -50,6 +50,7 @@ func (b *bench) hire(name string, cfg sdk.Config, h sdk.Handler) (stop func()) {
 }
 
 func TestWorkerOfTheSDK(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -90,6 +91,7 @@ end assistant complete one two ünï That was it. ["More?"]`)
 }
 
 func TestWorkerOfTheSDKIsStopped(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -115,6 +117,7 @@ func TestWorkerOfTheSDKIsStopped(t *testing.T) {
 }
 
 func TestWorkersOfTheSDKTakeOver(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{WorkerSilence: 2 * time.Second})
 	id := b.session()
 	r, f := b.follow(id)
@@ -165,6 +168,7 @@ func (r *reader) awaitText(t testing.TB) {
 
 // TestWorkerOfTheSDKOutlivesTheNode has the node restarted again and again while an answer is under way.
 func TestWorkerOfTheSDKOutlivesTheNode(t *testing.T) {
+	t.Parallel()
 	const restarts, each = 3, 200
 	listen := freeAddr(t)
 	b := &bench{t: t, dir: t.TempDir(), cfg: Config{}}

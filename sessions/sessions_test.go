@@ -17,6 +17,7 @@ func check(t *testing.T, got, want string) {
 }
 
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -69,6 +70,7 @@ end assistant complete yes`)
 
 // TestNewestHistory holds what the log's state points to against a walk through all of it.
 func TestNewestHistory(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	w := b.worker("w")
@@ -106,6 +108,7 @@ func TestNewestHistory(t *testing.T) {
 }
 
 func TestAnswersComeOneAtATime(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -126,6 +129,7 @@ func TestAnswersComeOneAtATime(t *testing.T) {
 }
 
 func TestRepetitionIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	for i := range 3 {
@@ -143,6 +147,7 @@ func TestRepetitionIsAnsweredOnce(t *testing.T) {
 }
 
 func TestResumeInMidAnswer(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "go")
@@ -163,6 +168,7 @@ func TestResumeInMidAnswer(t *testing.T) {
 }
 
 func TestRestartInMidAnswer(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "go")
@@ -186,6 +192,7 @@ func TestRestartInMidAnswer(t *testing.T) {
 }
 
 func TestStop(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -223,6 +230,7 @@ end assistant complete yes`)
 }
 
 func TestWorkerDies(t *testing.T) {
+	t.Parallel()
 	for name, continues := range map[string]bool{"begins anew": false, "goes on": true} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t, Config{WorkerSilence: 300 * time.Millisecond})
@@ -254,6 +262,7 @@ func TestWorkerDies(t *testing.T) {
 }
 
 func TestWorkerGivesUp(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -281,6 +290,7 @@ func TestWorkerGivesUp(t *testing.T) {
 }
 
 func TestAllWorkersDie(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{WorkerSilence: 100 * time.Millisecond})
 	id := b.session()
 	r, f := b.follow(id)
@@ -296,6 +306,7 @@ func TestAllWorkersDie(t *testing.T) {
 }
 
 func TestNoWorker(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{WorkerWait: 100 * time.Millisecond})
 	id := b.session()
 	r, f := b.follow(id)
@@ -320,6 +331,7 @@ func TestNoWorker(t *testing.T) {
 }
 
 func TestOutOfOrder(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "go")
@@ -346,6 +358,7 @@ func TestOutOfOrder(t *testing.T) {
 }
 
 func TestHandOff(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -418,6 +431,7 @@ closed done`)
 
 // TestNobodyElse tries every door of the Hub with a stranger of the same tenant and one of another.
 func TestNobodyElse(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "secret")
@@ -463,6 +477,7 @@ func TestNobodyElse(t *testing.T) {
 
 // TestCreateAgainLists makes a session whose maker died before it was in the user's list.
 func TestCreateAgainLists(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	info, err := b.hub.Info(t.Context(), b.user, id)
@@ -485,6 +500,7 @@ func TestCreateAgainLists(t *testing.T) {
 }
 
 func TestListAndDelete(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	first, second := b.session(), b.session()
 	b.say(second, "x")
@@ -508,6 +524,7 @@ func TestListAndDelete(t *testing.T) {
 }
 
 func TestTypingReachesTheOthers(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	id := b.session()
 	r, f := b.follow(id)
@@ -521,6 +538,7 @@ func TestTypingReachesTheOthers(t *testing.T) {
 }
 
 func TestKnown(t *testing.T) {
+	t.Parallel()
 	b := setup(t, Config{})
 	for i := range 2 {
 		if known, err := b.hub.Known(t.Context(), b.user); err != nil || known != (i > 0) {
