@@ -22,7 +22,7 @@ func visit(t *testing.T) visitor {
 	// A worker whose test takes its time is not taken for dead.
 	server := parley.Start(t, rig.Options{Args: []string{"--chat-page", "--worker-wait", "5m", "--worker-silence", "5m"}})
 	acme := newTenant(t, server, "acme")
-	token := acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "ann")
+	token := acme.user("ann")
 	v := visitor{rig.OpenPage(t, "http://"+server.StableAddr()+"/#token="+token), acme, token, acme.aiWorker("llm")}
 	v.AwaitText("#state", "Connected")
 	return v
@@ -228,7 +228,7 @@ func TestChatPageRefused(t *testing.T) {
 	page.Scheme("dark")
 	page.Picture("refused-phone-dark")
 
-	token := acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "ann")
+	token := acme.user("ann")
 	page.Type(token) // the refused one is selected
 	page.Press("Enter", "\r", 0)
 	page.AwaitText("#state", "Connected")
@@ -237,7 +237,7 @@ func TestChatPageRefused(t *testing.T) {
 	page.Type("a secret")
 	page.Press("Enter", "\r", 0)
 	page.AwaitText(".said.user", "a secret")
-	other := acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "bob")
+	other := acme.user("bob")
 	page.Text("location.hash = 'token=" + other + "'")
 	page.Await("document.querySelectorAll('.said').length === 0")
 	page.AwaitText("#state", "Connected")

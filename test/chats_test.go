@@ -22,11 +22,6 @@ func (n tenant) apiKey(more ...string) string {
 	return strings.TrimSpace(n.MustCLI(append([]string{"apikey", "create", "--tenant", n.id}, more...)...))
 }
 
-func (n tenant) user(user string) string {
-	n.t.Helper()
-	return n.MustCLI("token", "issue", "--tenant", n.id, "--user", user)
-}
-
 // newChat makes a chat over REST.
 func (n tenant) newChat(key, user string) string {
 	n.t.Helper()

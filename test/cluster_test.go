@@ -95,13 +95,17 @@ func await(t *testing.T, what string, done func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited for %s", what)
 		}
+		<-time.After(20 * time.Millisecond) // between two questions
 	}
 }
 
 // TestClusterKillUnderLoad kills each node in turn while agents on all of them write, and agents read that go to another
 // node when theirs dies. What was acknowledged is stored, nothing is there twice, and the readers got all of it once, in
 // order.
-func TestClusterKillUnderLoad(t *testing.T) { clusterUnderLoad(t, (*rig.Server).Kill) }
+func TestClusterKillUnderLoad(t *testing.T) {
+	t.Parallel()
+	clusterUnderLoad(t, (*rig.Server).Kill)
+}
 
 // TestClusterRollingRestart is the same with nodes that are told to stop.
 func TestClusterRollingRestart(t *testing.T) {

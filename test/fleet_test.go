@@ -2,7 +2,6 @@ package test
 
 import (
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,10 +23,11 @@ type fleet struct {
 	writing, reading sync.WaitGroup
 
 	acks     atomic.Int64
-	lastAck  atomic.Int64 // when, in nanoseconds
-	gap      atomic.Int64 // longest time between two, since it was set to 0
-	stopping atomic.Bool  // writers finish what they have begun
-	stored   atomic.Int64 // how many messages there are in the end; 0 while that is not known
+	lastAck  atomic.Int64  // when, in nanoseconds
+	gap      atomic.Int64  // longest time between two, since it was set to 0
+	stopping atomic.Bool   // writers finish what they have begun
+	stored   atomic.Int64  // how many messages there are in the end
+	known    chan struct{} // closed when stored is known
 }
 
 // place is a node that clients can be at.
@@ -39,7 +39,7 @@ type place struct {
 // startFleet puts agents of a tenant on nodes and has them write and read.
 func startFleet(t *testing.T, acme tenant, nodes []*rig.Server) *fleet {
 	t.Helper()
-	f := &fleet{t: t}
+	f := &fleet{t: t, known: make(chan struct{})}
 	for _, n := range nodes {
 		f.nodes = append(f.nodes, &place{addr: n.StableAddr()})
 	}
@@ -58,10 +58,7 @@ func (f *fleet) down(i int, away bool) { f.nodes[i].away.Store(away) }
 func (f *fleet) awaitAcks() {
 	f.t.Helper()
 	target := f.acks.Load() + manyAcks
-	await(f.t, "acknowledgements", func() bool {
-		runtime.Gosched()
-		return f.acks.Load() >= target
-	})
+	await(f.t, "acknowledgements", func() bool { return f.acks.Load() >= target })
 }
 
 func (f *fleet) acked() {
@@ -91,6 +88,7 @@ func (f *fleet) finish(acme tenant) {
 	f.writing.Wait()
 	stored := history(f.t, acme, busy)
 	f.stored.Store(int64(len(stored)))
+	close(f.known)
 	f.reading.Wait()
 	f.checkStored(stored)
 	for i, r := range f.readers {
@@ -177,13 +175,19 @@ func (r *roamer) write() {
 			return
 		}
 		for r.round(s) {
+			<-time.After(pause)
 		}
 		s.Drop()
 		r.node = (r.node + 1) % len(r.nodes)
 	}
 }
 
-const group = 8
+const (
+	group = 8
+	// pause is between two groups of a writer, so that there is load all the time and the machine is still able to do what
+	// the load is to disturb.
+	pause = 25 * time.Millisecond
+)
 
 // round sends what is open, filled up with new messages, and takes the answers. It reports whether to go on here.
 func (r *roamer) round(s *rig.Socket) bool {
@@ -223,7 +227,7 @@ func (r *roamer) read() {
 			return
 		}
 		for {
-			if all := r.stored.Load(); all != 0 && int64(len(r.got)) >= all {
+			if r.complete() {
 				s.Settle()
 				for _, m := range s.Pending() {
 					if !m.Answer() {
@@ -232,7 +236,7 @@ func (r *roamer) read() {
 				}
 				return
 			}
-			m, ok := r.nextMessage(s)
+			m, ok := r.message(s)
 			if !ok {
 				break
 			}
@@ -245,17 +249,23 @@ func (r *roamer) read() {
 	}
 }
 
-// nextMessage is TryMessage that looks up now and then, since the last one may have come already.
-func (r *roamer) nextMessage(s *rig.Socket) (rig.Frame, bool) {
-	for _, f := range s.Pending() {
-		if !f.Answer() {
-			return s.TryMessage()
-		}
-	}
+// complete reports whether the reader knows that it has everything.
+func (r *roamer) complete() bool {
 	select {
-	case <-s.Done():
-		return nil, len(s.Pending()) > 0
-	case <-time.After(time.Millisecond): // between two looks
-		return nil, true
+	case <-r.known:
+		return int64(len(r.got)) >= r.stored.Load()
+	default:
+		return false
+	}
+}
+
+// message returns the next message, or nil when it is known meanwhile how many there are; false says that the connection
+// has ended.
+func (r *roamer) message(s *rig.Socket) (rig.Frame, bool) {
+	select {
+	case <-r.known: // and there is another one
+		return s.TryMessage()
+	default:
+		return s.MessageUnless(r.known)
 	}
 }

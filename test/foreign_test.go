@@ -18,6 +18,7 @@ func TestForeignClients(t *testing.T) {
 	t.Parallel()
 	for name, start := range foreigners {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := parley.Start(t, rig.Options{})
 			acme := newTenant(t, server, "acme")
 			base := "ws://" + server.StableAddr() + "/v1"

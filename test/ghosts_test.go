@@ -42,6 +42,7 @@ func (m *gathering) join(on *rig.Server, as rig.Frame) rig.Frame {
 		if f.Text("code") != "UNAVAILABLE" { // the store has no leader yet
 			m.t.Fatalf("join: %s", f)
 		}
+		<-time.After(20 * time.Millisecond) // between two attempts
 	}
 	m.t.Fatal("nobody can join the meeting")
 	return nil

@@ -28,7 +28,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if parley, err = rig.Build(context.Background(), dir); err != nil {
+	if parley, err = rig.Build(context.Background(), dir); err == nil {
+		err = parley.BuildNATS(context.Background())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -33,7 +33,7 @@ func meet(t *testing.T, args ...string) *party {
 func (m *party) open(name, room string) person {
 	m.acme.t.Helper()
 	line := rig.NewLine(m.acme.t, m.acme.Addr())
-	token := m.acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "visitor")
+	token := m.acme.user("visitor")
 	link := fmt.Sprintf("http://%s/meet#%s", line.Addr(), rig.Query("room", room, "name", name, "token", token))
 	if m.first == nil {
 		m.first = rig.OpenPage(m.acme.t, link, rig.Calls()...)
@@ -282,7 +282,7 @@ func TestMeetPageTells(t *testing.T) {
 	m.acme.MustCLI("room", "close", "--tenant", "acme", "tea")
 	ann.AwaitText("#problem", "The room was closed.")
 
-	token := m.acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "ann")
+	token := m.acme.user("ann")
 	made := rig.Do(t, "POST", m.acme.URL()+"/api/meet/rooms", token, `{"name":"duo","max_participants":2}`)
 	if made.Status != http.StatusCreated {
 		t.Fatalf("make a room: %d %s", made.Status, made.Body)

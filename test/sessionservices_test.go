@@ -12,7 +12,7 @@ import (
 // chat connects a user to his own session and returns its id.
 func (n tenant) chat(user string) (s *rig.Socket, session string) {
 	n.t.Helper()
-	token := n.MustCLI("token", "issue", "--tenant", n.id, "--user", user)
+	token := n.user(user)
 	s = rig.Dial(n.t, n.Addr(), "/?"+rig.Query("token", token))
 	return s, s.Next().Text("session_id")
 }

@@ -91,6 +91,7 @@ func TestStartRefusesDamage(t *testing.T) {
 			{"overwritten", func(b []byte) []byte { return []byte(strings.Repeat("garbage ", len(b)/8+1)) }},
 		} {
 			t.Run(damage.name+" "+victim, func(t *testing.T) {
+				t.Parallel()
 				data := filepath.Join(t.TempDir(), "data")
 				if err := os.CopyFS(data, os.DirFS(seed)); err != nil {
 					t.Fatal(err)

@@ -138,7 +138,7 @@ func TestConversationsOfOthers(t *testing.T) {
 	if s, res := rig.TryDial(t, server.Addr(), "/?session_id=anns&token="+userToken(server, "eve"), nil); s != nil || res.Status != http.StatusNotFound {
 		t.Errorf("another user: %d %s", res.Status, res.Body)
 	}
-	stranger := rig.Dial(t, server.Addr(), "/?session_id=anns&token="+evil.MustCLI("token", "issue", "--tenant", "evil", "--user", "ann"))
+	stranger := rig.Dial(t, server.Addr(), "/?session_id=anns&token="+evil.user("ann"))
 	if f := stranger.Next(); f.Type() != "connection" {
 		t.Errorf("greeted with %s", f)
 	}

@@ -41,7 +41,7 @@ func TestTurnCredentials(t *testing.T) {
 		Args: []string{"--ice-servers", "stun:turn.example", "--ice-servers", coturn.URL(), "--turn-secret-file", file},
 	})
 	acme := newTenant(t, server, "acme")
-	ann := rig.Dial(t, server.Addr(), "/ws/meet?"+rig.Query("token", acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "ann")))
+	ann := rig.Dial(t, server.Addr(), "/ws/meet?"+rig.Query("token", acme.user("ann")))
 	ann.Send(rig.Frame{"type": "join", "room_id": "tea", "participant_name": "Ann"})
 	joined := ann.Next()
 	servers, ok := joined["ice_servers"].([]any)

@@ -176,7 +176,7 @@ func testForeignWorker(t *testing.T, command func(creds, url string) *exec.Cmd) 
 	acme := newTenant(t, server, "acme")
 	url, addr := server.StableNATS(), server.StableAddr()
 	rig.StartProgram(t, command(acme.workerCreds("counter"), url)).Await("counting")
-	token := acme.MustCLI("token", "issue", "--tenant", "acme", "--user", "ann")
+	token := acme.user("ann")
 	dial := func() *rig.Socket { return rig.Dial(t, addr, "/?"+rig.Query("token", token)) }
 	ann := dial()
 	if answer, end := answered(t, ann, "a ünï 🎉"); answer != "1. a 2. ünï 3. 🎉 " || end["follow_up_questions"] == nil {

@@ -12,7 +12,7 @@ import (
 	"parley/test/rig"
 )
 
-// tenant is a tenant of a running server, made over the command line.
+// tenant is a tenant of a running server.
 type tenant struct {
 	*rig.Server
 	t  *testing.T
@@ -22,19 +22,41 @@ type tenant struct {
 // newTenant makes the tenant id on server.
 func newTenant(t *testing.T, server *rig.Server, id string) tenant {
 	t.Helper()
-	server.MustCLI("tenant", "create", id)
+	var made struct{ ID string }
+	server.Make("/tenants", map[string]any{"id": id}, &made)
+	if made.ID != id {
+		t.Fatalf("made %+v", made)
+	}
 	return tenant{Server: server, t: t, id: id}
 }
 
 // token issues a token for an agent; more are flags of `token issue`.
 func (n tenant) token(agent string, more ...string) string {
 	n.t.Helper()
+	if len(more) == 0 {
+		return n.issue(map[string]any{"agent": agent})
+	}
 	args := append([]string{"token", "issue", "--tenant", n.id, "--agent", agent}, more...)
 	token := n.MustCLI(args...)
 	if strings.ContainsAny(token, " \n") || strings.Count(token, ".") != 2 {
 		n.t.Fatalf("token issue printed more than a token: %q", token)
 	}
 	return token
+}
+
+// user issues a token for a user.
+func (n tenant) user(user string) string {
+	n.t.Helper()
+	return n.issue(map[string]any{"user": user})
+}
+
+// issue issues a token that is good for an hour.
+func (n tenant) issue(spec map[string]any) string {
+	n.t.Helper()
+	spec["ttl_seconds"] = 3600
+	var made struct{ Token string }
+	n.Make("/tenants/"+n.id+"/tokens", spec, &made)
+	return made.Token
 }
 
 // agent connects an agent to a channel; the channel may be empty, more are query parameters in pairs.
@@ -57,6 +79,11 @@ func (n tenant) service(name string, more ...string) *rig.Service {
 
 func (n tenant) creds(name string, more ...string) string {
 	n.t.Helper()
+	if len(more) == 0 {
+		var made struct{ Creds string }
+		n.Make("/tenants/"+n.id+"/creds", map[string]any{"name": name}, &made)
+		return made.Creds
+	}
 	return n.MustCLI(append([]string{"creds", "issue", "--tenant", n.id, "--name", name}, more...)...) + "\n"
 }
 

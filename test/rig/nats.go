@@ -1,7 +1,9 @@
 package rig
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -29,17 +31,26 @@ type NATSServer struct {
 	process *process
 }
 
-// StartNATS builds nats-server, the version that is in go.mod, and starts n of them. When the test ends they are killed.
+// BuildNATS builds nats-server, the version that is in go.mod, beside b, for StartNATS.
+func (b Binary) BuildNATS(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", b.natsServer(), "github.com/nats-io/nats-server/v2")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build nats-server: %w", err)
+	}
+	return nil
+}
+
+func (b Binary) natsServer() string { return filepath.Join(filepath.Dir(string(b)), "nats-server") }
+
+// StartNATS starts n of the servers that BuildNATS has built. When the test ends they are killed.
 func (b Binary) StartNATS(t testing.TB, n int) *NATS {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "nats-server")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		t.Fatalf("build nats-server: %v\n%s", err, out)
-	}
+	dir, program := t.TempDir(), b.natsServer()
 	data := filepath.Join(dir, "data")
 	all := &NATS{seed: filepath.Join(data, "secrets", "operator.seed")}
-	clients, routes := FreeAddrs(t, n), FreeAddrs(t, n)
+	addrs := FreeAddrs(t, 2*n)
+	clients, routes := addrs[:n], addrs[n:]
 	for i := range n {
 		name := fmt.Sprint("n", i+1)
 		args := []string{"nats", "config", "--data", data, "--listen", clients[i], "--dir", filepath.Join(dir, name)}

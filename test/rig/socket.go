@@ -178,7 +178,10 @@ func (s *Socket) write(kind websocket.MessageType, b []byte) error {
 
 // take removes and returns the first frame that want takes, waiting for it. It returns false when the connection has
 // ended or Patience is over without one.
-func (s *Socket) take(want func(Frame) bool) (Frame, bool) {
+func (s *Socket) take(want func(Frame) bool) (Frame, bool) { return s.takeUnless(want, nil) }
+
+// takeUnless is take that returns nil and true when stop is closed first.
+func (s *Socket) takeUnless(want func(Frame) bool, stop <-chan struct{}) (Frame, bool) {
 	deadline := time.After(Patience)
 	for {
 		s.mu.Lock()
@@ -196,6 +199,8 @@ func (s *Socket) take(want func(Frame) bool) (Frame, bool) {
 		}
 		select {
 		case <-changed:
+		case <-stop:
+			return nil, true
 		case <-deadline:
 			return nil, false
 		}
@@ -228,6 +233,11 @@ func (s *Socket) Message() Frame {
 // TryMessage is Message for connections that may end first; false says that it did.
 func (s *Socket) TryMessage() (Frame, bool) {
 	return s.take(func(f Frame) bool { return !f.Answer() })
+}
+
+// MessageUnless is TryMessage that returns nil and true when stop is closed before a message is there.
+func (s *Socket) MessageUnless(stop <-chan struct{}) (Frame, bool) {
+	return s.takeUnless(func(f Frame) bool { return !f.Answer() }, stop)
 }
 
 // Messages returns the next n frames that are no answers, in the order of arrival.
