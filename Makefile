@@ -30,10 +30,11 @@ deps: ## Install what the tests need from Debian and npm, if it is missing
 	@test/deps.sh
 
 .PHONY: test
-# Without it everything that is built with -race waits a second before it ends.
+# Most tests wait most of the time, so more of them run than there are cores. Without GORACE everything that is built with
+# -race waits a second before it ends.
 test: export GORACE = atexit_sleep_ms=0
 test: deps fmt-check vet ## Run all tests under the race detector (installs what is missing first)
-	go test -race -timeout 18m ./...
+	go test -race -timeout 18m -parallel 4 ./...
 	go test -run Allocat -timeout 2m ./acks ./channels ./frontends/... ./internal/rawjson
 
 .PHONY: vet
