@@ -23,8 +23,8 @@ func Terms(dialect string) quota.Dialect {
 	return quota.Dialect{Name: dialect, PerSecond: 100, Burst: 2, Subscriptions: 100}
 }
 
-// Client is the dialect's side of one connection. All its methods are called by the connection's own goroutine, one at a
-// time, but Lost and Expiring.
+// Client is the dialect's side of one connection. Its methods are called one at a time, by the goroutine that the connection
+// is at, but Lost and Expiring.
 type Client interface {
 	// Open is called first, when the client sees its connection open. An error ends the connection with TryLater.
 	Open(*Socket) error
@@ -110,7 +110,7 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, as *quota.Dialect, 
 			}
 		}()
 	}
-	return d.door.Upgrade(w, r, as.Name, ws.Options{SlowReason: "slow consumer; connect again"}, s.serve)
+	return d.door.Upgrade(w, r, as.Name, ws.Options{SlowReason: "slow consumer; connect again", Open: s.open}, s.serve)
 }
 
 var errDraining = fault.New(fault.Draining, "The broker is shutting down; nothing was done.")

@@ -10,15 +10,19 @@ import (
 	"parley/internal/trace"
 )
 
-// serve runs the connection until its socket ends.
-func (s *Socket) serve(conn *ws.Conn) {
+// open has the client begin.
+func (s *Socket) open(conn *ws.Conn) {
 	s.conn = conn
-	defer s.leave()
-	defer s.client.Close()
 	if err := s.client.Open(s); err != nil {
 		s.desk.log.Warn("a connection could not be opened", "tenant", s.principal.Tenant, "err", err)
 		s.Close(ws.TryLater, fault.Message(err))
 	}
+}
+
+// serve runs the connection until its socket ends.
+func (s *Socket) serve(*ws.Conn) {
+	defer s.leave()
+	defer s.client.Close()
 	s.read()
 }
 
