@@ -57,9 +57,16 @@ func newWorld(t testing.TB) *world {
 
 func newWorldWith(t testing.TB, cfg Config) *world {
 	t.Helper()
+	return newWorldOn(t, broker.Config{DataDir: t.TempDir()}, cfg)
+}
+
+// newWorldOn starts on a data directory, which may have been another world's that has ended.
+func newWorldOn(t testing.TB, store broker.Config, cfg Config) *world {
+	t.Helper()
 	cfg.Sockets.IdleAfter = 24 * time.Hour
 	log := slog.New(slog.DiscardHandler)
-	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0"}, log)
+	store.Listen = "127.0.0.1:0"
+	engine, err := broker.Open(t.Context(), store, log)
 	if err != nil {
 		t.Fatal(err)
 	}

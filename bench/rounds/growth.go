@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
-
-	"parley/admin"
 )
 
 // curve is what is measured of something that there may be more and more of.
@@ -17,6 +14,8 @@ type curve struct {
 	steps   []int
 	args    func(n int) []string // of `parley bench`, for n of them
 	restart bool                 // measure a start with all that, too
+	fit     int                  // so many fit into the descriptors at a time; of a larger step only the start with all of them is measured. Zero means any number.
+	tenants bool                 // look after a start how long the first messages of tenants take, and until all are open
 }
 
 // curves are those of docs/scaling.md.
@@ -26,8 +25,11 @@ func curves() []curve {
 		{name: "subscribers", steps: []int{10, 100, 1000, 10_000}, args: func(n int) []string {
 			return []string{"fanout", "--subscribers", number(n), "--warmup", "2s"}
 		}},
-		{name: "tenants", steps: []int{1, 10, 100, 1000, 4500}, restart: true, args: func(n int) []string {
+		{name: "tenants", steps: []int{1, 10, 100, 1000, 4500}, args: func(n int) []string {
 			return []string{"tenants", "--tenants", number(n), "--rate", "2000"}
+		}},
+		{name: "start with tenants", steps: []int{100, 1000, 5000}, restart: true, fit: 2500, tenants: true, args: func(n int) []string {
+			return []string{"tenants", "--tenants", number(n), "--rate", "2000", "--settle", "0s"}
 		}},
 		{name: "channels", steps: []int{1, 100, 10_000, 100_000}, restart: true, args: func(n int) []string {
 			const most = 1000 // that a connection may subscribe to
@@ -54,13 +56,6 @@ type point struct {
 	At      int      `json:"at"` // how many there were
 	Found   outcome  `json:"found"`
 	Restart *restart `json:"restart,omitempty"`
-}
-
-// restart is what it takes to start a broker that holds something already, until it is ready.
-type restart struct {
-	Seconds    float64 `json:"seconds"`
-	CPUSeconds float64 `json:"cpu_seconds"`
-	RSS        uint64  `json:"rss_bytes"`
 }
 
 // grow measures the curves whose name contains a text, up to a number of things. When a step fails it goes on with the
@@ -107,36 +102,18 @@ func (r rig) step(ctx context.Context, c curve, n int) (p point, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	broker := server{"parley", r.parley}
 	p.At = n
-	p.Found, err = broker.load(ctx, dir, r.parley, append(c.args(n), "--keep"))
-	if err != nil || !c.restart {
-		return p, err
+	for left := n; left > 0; {
+		some := left
+		if c.fit > 0 {
+			some = min(left, c.fit)
+		}
+		if p.Found, err = broker.load(ctx, dir, r.parley, append(c.args(some), "--keep")); err != nil {
+			return p, err
+		}
+		left -= some
 	}
-	p.Restart, err = broker.again(ctx, dir)
+	if c.restart {
+		p.Restart, err = broker.again(ctx, dir, c.tenants)
+	}
 	return p, err
-}
-
-// again starts the broker on what a directory holds.
-func (s server) again(ctx context.Context, dir string) (r *restart, err error) {
-	began := time.Now()
-	_, stop, err := s.start(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	r = &restart{Seconds: time.Since(began).Seconds()}
-	url, key, err := admin.Find(dir)
-	if err != nil {
-		return nil, err
-	}
-	client, err := admin.NewClient(url, key)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	info, err := client.Info(ctx)
-	if err != nil || info.Process == nil {
-		return r, err
-	}
-	r.CPUSeconds, r.RSS = info.Process.UserSeconds+info.Process.SystemSeconds, info.Process.RSS
-	return r, nil
 }

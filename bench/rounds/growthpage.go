@@ -57,6 +57,21 @@ func each(first, p point, amount func(point) float64) float64 {
 
 func (r restart) rss() float64 { return float64(r.RSS) }
 
+// first and open are empty when nobody has looked.
+func (r restart) first() firsts {
+	if r.First == nil {
+		return firsts{}
+	}
+	return *r.First
+}
+
+func (r restart) open() opened {
+	if r.Open == nil {
+		return opened{}
+	}
+	return *r.Open
+}
+
 // part returns a part of what was found, which is empty when there is none.
 func (p point) part(i int) part {
 	if i >= len(p.Found.Parts) {
@@ -95,12 +110,24 @@ func columns(curve string, first point) []column {
 			{"memory", func(p point) string { return mebibytes(p.rss()) }},
 		}
 	case "tenants":
-		return append([]column{
+		return []column{
 			{"CPU a message", func(p point) string { return microseconds(p.cpu()) }},
 			{"memory a tenant", func(p point) string { return kibibytes(each(first, p, point.rss)) }},
 			{"CPU to make one", func(p point) string { return microseconds(p.part(making).CPU) }},
 			{"to its first ACK", func(p point) string { return microseconds(p.part(touching).CPU) }},
-		}, start...)
+		}
+	case "start with tenants":
+		return []column{
+			{"ready", func(p point) string { return seconds(p.started().Seconds) }},
+			{"CPU", func(p point) string { return seconds(p.started().CPUSeconds) }},
+			{"memory", func(p point) string { return mebibytes(p.started().rss()) }},
+			{"first message of a tenant: p50, most", func(p point) string {
+				return milliseconds(p.started().first().P50) + ", " + milliseconds(p.started().first().Most)
+			}},
+			{"all open", func(p point) string { return seconds(p.started().open().Seconds) }},
+			{"CPU by then", func(p point) string { return seconds(p.started().open().CPUSeconds) }},
+			{"memory by then", func(p point) string { return mebibytes(float64(p.started().open().RSS)) }},
+		}
 	case "channels":
 		return append([]column{
 			{"CPU a message", func(p point) string { return microseconds(p.cpu()) }},
@@ -185,11 +212,10 @@ func (g growth) picture() chart.Panels {
 		Panels: []chart.Panel{
 			one("CPU a delivery, µs", "subscribers", point.cpu),
 			one("CPU a message spread over tenants, µs", "tenants", point.cpu),
-			{Title: "Memory a tenant, KiB", Across: "tenants", Series: []chart.Series{
-				memory("tenants", "in use", point.rss),
-				memory("tenants", "after a restart", func(p point) float64 { return p.started().rss() }),
+			one("Memory a tenant in use, KiB", "tenants", func(p point) float64 { return each(g["tenants"].Points[0], p, point.rss) / 1024 }),
+			{Title: "Start with tenants, s", Across: "tenants", Series: []chart.Series{
+				line("start with tenants", "until ready", func(p point) float64 { return p.started().Seconds }),
 			}},
-			one("Start with all of them, s", "tenants", func(p point) float64 { return p.started().Seconds }),
 			one("CPU a message spread over channels, µs", "channels", point.cpu),
 			{Title: "Memory a channel, KiB", Across: "channels", Series: []chart.Series{memory("channels", "", point.rss)}},
 			looks("A look into the past, p50, ms", func(p part) float64 { return p.Latency.P50 }),
