@@ -20,6 +20,7 @@ import (
 type opener struct {
 	*server.DirAccResolver // which keeps the tokens
 
+	store  string // the directory of what the accounts have stored
 	log    *natsLog
 	sound  func() error    // why nothing can be stored any more, nil while it can
 	own    map[string]bool // keys of accounts that no tenant owns: nobody connects to them before the server has started
@@ -30,8 +31,8 @@ type opener struct {
 	closed bool         // guarded by life
 
 	mu    sync.Mutex
-	doors map[string]*door  // guarded by mu; by the account's key
-	later map[string]string // guarded by mu; the names of accounts that the start has left for later and that are not open yet
+	doors map[string]*door     // guarded by mu; by the account's key
+	later map[string]*unopened // guarded by mu; accounts that the start has left for later and that are not open yet
 }
 
 // door is one account's.
@@ -47,10 +48,10 @@ var (
 
 var _ server.AccountResolver = (*opener)(nil)
 
-func newOpener(tokens *server.DirAccResolver, sound func() error) *opener {
+func newOpener(tokens *server.DirAccResolver, store string, sound func() error) *opener {
 	return &opener{
-		DirAccResolver: tokens, sound: sound, own: map[string]bool{}, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
-		doors: map[string]*door{}, later: map[string]string{},
+		DirAccResolver: tokens, store: store, sound: sound, own: map[string]bool{}, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		doors: map[string]*door{}, later: map[string]*unopened{},
 	}
 }
 
@@ -66,7 +67,7 @@ func (o *opener) Fetch(key string) (string, error) {
 		switch o.asked() {
 		case byStart:
 			o.mu.Lock()
-			o.later[key] = ""
+			o.later[key] = &unopened{}
 			o.mu.Unlock()
 			return "", errLater
 		case byStranger:

@@ -62,8 +62,8 @@ func stored(t *testing.T, dir string, accounts, messages int) (ids []AccountID) 
 	return ids
 }
 
-// unopened starts an engine that does not wait for its accounts.
-func unopened(t *testing.T, dir string) *Engine {
+// startUnopened starts an engine that does not wait for its accounts.
+func startUnopened(t *testing.T, dir string) *Engine {
 	t.Helper()
 	return mustOpen(t, Config{DataDir: dir, Listen: "127.0.0.1:0", OpenWithin: -1})
 }
@@ -152,7 +152,7 @@ func TestFirstUsesAtTheSameMoment(t *testing.T) {
 	const accounts, before = 60, 5
 	dir := t.TempDir()
 	ids := stored(t, dir, accounts, before)
-	e := unopened(t, dir)
+	e := startUnopened(t, dir)
 	all, ctx := errgroup.WithContext(t.Context())
 	all.SetLimit(24) // so many at a time, as each has to be connected within two seconds
 	for _, id := range ids {
@@ -192,7 +192,7 @@ func TestFirstUsesAtTheSameMoment(t *testing.T) {
 func TestChangesOfAccountsThatAreNotOpen(t *testing.T) {
 	dir := t.TempDir()
 	ids := stored(t, dir, 12, 1)
-	e := unopened(t, dir)
+	e := startUnopened(t, dir)
 	ctx := t.Context()
 	var beside sync.WaitGroup
 	for _, id := range ids {
@@ -248,7 +248,7 @@ func mustKey(t *testing.T, e *Engine, id AccountID) string {
 func TestUnopenedAccountsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	ids := stored(t, dir, 3, 100)
-	e := unopened(t, dir)
+	e := startUnopened(t, dir)
 	var all []Account
 	for i, id := range ids {
 		all = append(all, Account{ID: id, Name: fmt.Sprint("tenant", i)})
@@ -256,7 +256,7 @@ func TestUnopenedAccountsAreCounted(t *testing.T) {
 	if err := e.Restore(t.Context(), all, false); err != nil {
 		t.Fatal(err)
 	}
-	asFiles, err := e.opener.held(e.dir.store())
+	asFiles, err := e.opener.held()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestDamageFoundLater(t *testing.T) {
 	if err := os.WriteFile(metas[0], []byte(`{"name":"CHANNELS"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := unopened(t, dir)
+	e := startUnopened(t, dir)
 	if err := write(t.Context(), e, ids[0], "x", 1); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("writing gives %v, want UNAVAILABLE", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,6 +44,9 @@ func (o *opener) openFor(ctx context.Context, most time.Duration) {
 // nobody uses. It returns when all are open or ctx ends.
 func (e *Engine) openRest(ctx context.Context) {
 	began := time.Now()
+	if _, err := e.opener.held(); err != nil { // so that nobody who asks has to wait for the counting
+		e.log.Warn("what is stored in accounts that are not open can't be counted", "err", err)
+	}
 	keys := e.opener.waiting()
 	for _, key := range keys {
 		start := time.Now()
@@ -79,45 +83,72 @@ func (o *opener) waiting() []string {
 	return slices.Sorted(maps.Keys(o.later))
 }
 
+// unopened is what is known of an account that is not open yet. Its files stay as they are until then.
+type unopened struct {
+	name    string
+	bytes   uint64 // in the files that hold messages
+	counted bool   // whether bytes is known
+}
+
 // name notes how an account is called, for held.
 func (o *opener) name(key, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, ok := o.later[key]; ok {
-		o.later[key] = name
+	if u := o.later[key]; u != nil {
+		u.name = name
 	}
 }
 
 // held returns how many bytes are in the store of the accounts that are not open yet, by their names. It counts the files of
-// messages, which may hold some that are deleted.
-func (o *opener) held(store string) (map[string]uint64, error) {
-	o.mu.Lock()
-	names := maps.Clone(o.later)
-	o.mu.Unlock()
-	held := make(map[string]uint64, len(names))
-	for key, name := range names {
-		n, err := blockBytes(filepath.Join(store, key, "streams"))
-		if err != nil {
-			return nil, err
+// messages, which may hold some that are deleted, and remembers what it has counted.
+func (o *opener) held() (map[string]uint64, error) {
+	held := map[string]uint64{}
+	for _, key := range o.waiting() {
+		o.mu.Lock()
+		u := o.later[key]
+		if u == nil { // it is open by now
+			o.mu.Unlock()
+			continue
 		}
-		held[name] += n
+		account := *u
+		o.mu.Unlock()
+		if !account.counted {
+			n, err := blockBytes(filepath.Join(o.store, key, "streams"))
+			if err != nil {
+				return nil, err
+			}
+			account.bytes = n
+			o.mu.Lock()
+			u.bytes, u.counted = n, true
+			o.mu.Unlock()
+		}
+		held[account.name] += account.bytes
 	}
 	return held, nil
 }
 
-// blockBytes adds up the sizes of the files below dir that hold messages.
+// blockBytes adds up the sizes of the files that hold the messages of the streams below dir. What is missing is empty: an
+// account that is opened cleans up.
 func blockBytes(dir string) (sum uint64, err error) {
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && strings.HasSuffix(path, ".blk") {
-			var info fs.FileInfo
-			if info, err = d.Info(); err == nil {
+	streams, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	for _, s := range streams {
+		files, err := os.ReadDir(filepath.Join(dir, s.Name(), "msgs"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, err
+		}
+		for _, f := range files {
+			if !strings.HasSuffix(f.Name(), ".blk") {
+				continue
+			}
+			if info, err := f.Info(); err == nil {
 				sum += uint64(info.Size())
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return 0, err
 			}
 		}
-		if errors.Is(err, fs.ErrNotExist) { // it was opened meanwhile, and cleans up
-			return nil
-		}
-		return err
-	})
-	return sum, err
+	}
+	return sum, nil
 }

@@ -77,7 +77,7 @@ func (e *Engine) Holding() (map[string]uint64, error) {
 	}
 	held := make(map[string]uint64, len(info.AccountDetails))
 	if e.opener != nil {
-		if held, err = e.opener.held(e.dir.store()); err != nil {
+		if held, err = e.opener.held(); err != nil {
 			return nil, fmt.Errorf("look at what is stored: %w", err)
 		}
 	}

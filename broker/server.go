@@ -126,7 +126,7 @@ func (e *Engine) accountResolver() (_ server.AccountResolver, err error) {
 			resolver.Close()
 		}
 	}()
-	e.opener = newOpener(resolver, e.broken)
+	e.opener = newOpener(resolver, e.dir.store(), e.broken)
 	for _, a := range []AccountID{systemAccount, brokerAccount} {
 		key, token, err := e.id.fixedToken(a)
 		if err != nil {
