@@ -13,6 +13,7 @@ func TestClusterServesAlike(t *testing.T) {
 	t.Parallel()
 	nodes := parley.StartCluster(t, 3)
 	serveAlike(t, nodes[0], nodes[1], nodes[2])
+	shutOut(t, nodes[0], nodes[1], nodes[2])
 }
 
 func serveAlike(t *testing.T, a, b, c *rig.Server) {
@@ -104,7 +105,7 @@ func await(t *testing.T, what string, done func() bool) {
 // order.
 func TestClusterKillUnderLoad(t *testing.T) {
 	t.Parallel()
-	clusterUnderLoad(t, (*rig.Server).Kill)
+	clusterUnderLoad(t, (*rig.Server).Kill, true)
 }
 
 // TestClusterRollingRestart is the same with nodes that are told to stop.
@@ -114,11 +115,17 @@ func TestClusterRollingRestart(t *testing.T) {
 		if code := s.Stop(); code != 0 {
 			t.Errorf("exit status %d", code)
 		}
-	})
+	}, false)
 }
 
-func clusterUnderLoad(t *testing.T, end func(*rig.Server)) {
+// clusterUnderLoad ends each node and starts it again. What a tenant has used is neither lost by that nor counted twice:
+// where a node has no time to write it down, it is asked for before.
+func clusterUnderLoad(t *testing.T, end func(*rig.Server), ask bool) {
 	nodes := parley.StartCluster(t, 3)
+	used := spend(t, nodes)
+	if ask {
+		wantBill(t, nodes[:1], "Before it ends,", used)
+	}
 	acme := newTenant(t, nodes[0], "acme")
 	fleet := startFleet(t, acme, nodes)
 	call := startMeeting(t, acme, nodes)
@@ -134,4 +141,5 @@ func clusterUnderLoad(t *testing.T, end func(*rig.Server)) {
 	fleet.awaitAcks()
 	fleet.finish(acme)
 	call.awaitEnd(nodes)
+	wantBill(t, nodes, "After all have ended once,", used)
 }

@@ -16,7 +16,7 @@ const others = "(others)"
 
 // observed adds what is known of the node's parts to what the admin API shows.
 func (n *node) observed(cfg admin.Config) (admin.Config, error) {
-	if err := n.answerLoad(); err != nil {
+	if err := n.answerNodes(); err != nil {
 		return cfg, err
 	}
 	var err error

@@ -37,6 +37,10 @@ func (o observer) Usage(ctx context.Context, from, until time.Time, tenant tenan
 		}
 		only = t.Account
 	}
+	// What the others have counted of late is written down for this. Who does not answer writes it within seconds.
+	if err := o.engine.AskNodes(ctx, noteQuestion, func([]byte) error { return nil }); err != nil {
+		o.log.Warn("the other nodes' last seconds are missing in what tenants have used", "err", err)
+	}
 	entries, err := o.ledger.Read(ctx, from, until, only)
 	if err != nil {
 		return nil, err
@@ -47,8 +51,14 @@ func (o observer) Usage(ctx context.Context, from, until time.Time, tenant tenan
 	return all, nil
 }
 
-// loadQuestion is what the nodes ask each other for.
-const loadQuestion broker.Token = "load"
+// What the nodes ask each other for.
+const (
+	loadQuestion broker.Token = "load" // what they are doing
+	noteQuestion broker.Token = "note" // to write down what they have counted
+)
+
+// noteWithin bounds the writing down, so that whoever asks does not give up before.
+const noteWithin = 3 * time.Second
 
 // Load implements admin.Observer.
 func (o observer) Load(ctx context.Context) (admin.Load, error) {
@@ -62,8 +72,19 @@ func (o observer) Load(ctx context.Context) (admin.Load, error) {
 	return all, err
 }
 
-// answerLoad tells the other nodes what this one is doing.
-func (n *node) answerLoad() error {
+// answerNodes tells the other nodes what this one is doing, and writes down what it has counted when they ask.
+func (n *node) answerNodes() error {
+	err := n.engine.AnswerNodes(noteQuestion, func() []byte {
+		ctx, cancel := context.WithTimeout(context.Background(), noteWithin)
+		defer cancel()
+		if err := n.ledger.Write(ctx); err != nil {
+			n.log.Warn("what tenants use can't be written down now; it is tried again", "err", err)
+		}
+		return []byte("{}")
+	})
+	if err != nil {
+		return err
+	}
 	return n.engine.AnswerNodes(loadQuestion, func() []byte {
 		answer, err := pack(n.load())
 		if err != nil {
