@@ -82,8 +82,11 @@ func BenchmarkShutOutNodes(b *testing.B) {
 			return err
 		}, nil},
 		{"kick", func(*tenants.Grant) error { _, err := acts.Kick(b.Context(), "acme", "ann", false); return err }, nil},
-		{"suspend", func(*tenants.Grant) error { _, err := acts.Suspend(b.Context(), "acme"); return err },
-			func() error { _, err := acts.Resume(b.Context(), "acme"); return err }},
+		{
+			"suspend",
+			func(*tenants.Grant) error { _, err := acts.Suspend(b.Context(), "acme"); return err },
+			func() error { _, err := acts.Resume(b.Context(), "acme"); return err },
+		},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			var took []time.Duration
