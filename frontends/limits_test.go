@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/broker"
 	"parley/quota"
@@ -484,27 +485,113 @@ func TestChannelLimit(t *testing.T) {
 	}
 }
 
+// TestStorageLimit fills a tenant's storage to the brim: at every door what would have to be stored is refused in the door's own
+// form, another tenant notices nothing, and more room heals it all.
 func TestStorageLimit(t *testing.T) {
 	w := newWorld(t)
-	w.limit(t, "acme", "storage_bytes=256KiB")
-	p := w.agent(t, "acme", "ann", "")
-	big := strings.Repeat("x", 50<<10)
-	for n := 0; ; n++ {
-		id := fmt.Sprint("m", n)
-		p.send(`{"id":"` + id + `","type":"message","content":"` + big + `","channel_id":"a"}`)
-		f := p.next()
-		if f["type"] == "ACK" && n < 10 {
-			continue
-		}
-		if f["code"] != "STORAGE_FULL" || f["message_id"] != id {
-			t.Errorf("message %d: %v", n, f)
-		}
-		break
+	_, key := w.apiKey(t, "acme", tenants.APIKeySpec{})
+	token := w.token(t, tenants.TokenSpec{Tenant: "acme", Agent: "ann"})
+	p, eve := w.agent(t, "acme", "ann", ""), w.agent(t, "evil", "eve", "")
+	chat := w.chat(t, "carl", "")
+	assistant := w.dial(t, "/websocket/ws?access_token="+w.token(t, tenants.TokenSpec{Tenant: "acme", User: "ada"}), nil)
+	embedded := w.meet(t, key, "tim", w.newChat(t, key, "tim"))
+	bots := w.bots(t, "acme", "bob")
+	meeting := w.meeting(t, "acme", "mia")
+	meeting.joins("here", "Mia")
+	service, err := jetstream.New(w.service(t, "acme", broker.CredsRequest{Name: "shop", Publish: []string{"channel.>"}, Subscribe: []string{"_INBOX.>"}}))
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.counted(t, "acme", tenants.StorageBytes, 0, 0)
+	say := func(p *peer, id string, content string) frame {
+		p.send(`{"id":"` + id + `","type":"message","content":"` + content + `","channel_id":"full"}`)
+		return p.next()
+	}
+	say(p, "first", "x")
+	w.limit(t, "acme", "storage_bytes=512KiB")
+	for _, size := range []int{50 << 10, 5 << 10, 500, 1} {
+		for n := 0; ; n++ {
+			id := fmt.Sprint(size, "-", n)
+			f := say(p, id, strings.Repeat("x", size))
+			if f["type"] == "ACK" && n < 500 {
+				continue
+			}
+			if f["code"] != "STORAGE_FULL" || f["message_id"] != id {
+				t.Errorf("message %s: %v", id, f)
+			}
+			break
+		}
+	}
+	w.counted(t, "acme", tenants.StorageBytes, 3, 3)
+
+	tries := []struct {
+		door string
+		ask  *peer // whose message an AI worker answers
+		text string
+		do   func() string
+	}{
+		{"agents", nil, "", func() string { return fmt.Sprint(say(p, "again", "x")) }},
+		{"chat", chat, `{"type":"chat","id":"m","content":"Hello"}`, nil},
+		{"assistant", assistant, `{"type":"conversation_with_aileen","message":"Hello","conversation_id":"c","request_id":"m"}`, nil},
+		{"tenantchat", embedded, `{"type":"message","message_id":"m","content":"Hello"}`, nil},
+		{"bots", nil, "", func() string { return bots.asked(`{"type":"subscribe","message_id":"m"}`) }},
+		{"meet", nil, "", func() string { return meeting.asked(`{"type":"join","room_id":"there","participant_name":"Mia"}`) }},
+		{"POST messages", nil, "", func() string {
+			return w.posted(t, "/v1/channels/full/messages", `{"content":1}`, "Authorization", "Bearer "+token)
+		}},
+		{"POST chats", nil, "", func() string { return w.posted(t, "/api/v1/chats/", `{"user_id":"new"}`, "X-API-Key", key) }},
+		{"POST sessions", nil, "", func() string { return w.posted(t, "/api/sessions", `{"user_id":"new"}`, "X-API-Key", key) }},
+		{"POST rooms", nil, "", func() string { return w.posted(t, "/api/meet/rooms", `{"room_id":"new"}`, "X-API-Key", key) }},
+		{"NATS", nil, "", func() string {
+			_, err := service.Publish(t.Context(), "channel.full", bytes.Repeat([]byte("x"), 400))
+			return fmt.Sprint(err)
+		}},
+	}
+	for _, c := range tries {
+		var text string
+		if c.ask != nil {
+			text = c.ask.asked(c.text)
+		} else {
+			text = c.do()
+		}
+		if !strings.Contains(text, "STORAGE_FULL") && !strings.Contains(text, "resource limits exceeded for account") {
+			t.Errorf("%s: %s", c.door, text)
+		}
+		if strings.HasPrefix(c.door, "POST") && !strings.HasPrefix(text, "507") {
+			t.Errorf("%s: %s", c.door, text)
+		}
+	}
+	if f := say(eve, "other", "x"); f["type"] != "ACK" {
+		t.Errorf("another tenant: %v", f)
+	}
 	w.limit(t, "acme", "storage_bytes=default")
-	p.send(`{"id":"after","type":"message","content":1,"channel_id":"a"}`)
-	p.expect("ACK:after")
+	ai := w.worker(t, "acme", "ai")
+	for _, c := range tries {
+		var text string
+		if c.ask != nil {
+			c.ask.send(c.text)
+			ai.take().end()
+			text = fmt.Sprint(c.ask.next())
+		} else {
+			text = c.do()
+		}
+		if strings.Contains(text, "STORAGE_FULL") || strings.Contains(text, "exceeded") {
+			t.Errorf("%s, with room: %s", c.door, text)
+		}
+	}
+}
+
+// asked sends a frame and returns the one that comes back.
+func (p *peer) asked(text string) string {
+	p.t.Helper()
+	p.send(text)
+	return fmt.Sprint(p.next())
+}
+
+// posted makes a request and returns its status and its answer.
+func (w *world) posted(t *testing.T, path, body string, headers ...string) string {
+	t.Helper()
+	status, f := w.do(t, "POST", path, body, headers...)
+	return fmt.Sprint(status, f)
 }
 
 // TestRunsLimit has a worker answer one message while another user asks.

@@ -218,5 +218,5 @@ func (h *Hub) lostAt(node broker.Token) time.Time {
 func errDraining() error { return fault.New(fault.Draining, "The broker is shutting down.") }
 
 func unreachable(err error) error {
-	return fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")
+	return broker.Unwritten(err, "The tenant can't be reached now.")
 }

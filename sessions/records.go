@@ -279,5 +279,5 @@ func (h *Hub) Known(ctx context.Context, p Principal) (bool, error) {
 }
 
 func unreachable(err error) error {
-	return fault.Wrap(fault.Unavailable, err, "The tenant's store can't be reached now.")
+	return broker.Unwritten(err, "The tenant's store can't be reached now.")
 }
