@@ -11,7 +11,7 @@ import (
 // Service is a connection of a service to this node's server.
 type Service struct {
 	AccountKey string // as in Traffic
-	UserKey    string // of its credentials
+	UserKey    string // of its credentials; empty when it had ended before anybody asked
 	Address    string // host:port, or only the host
 	id         uint64
 }
