@@ -25,6 +25,7 @@ import (
 	"parley/channels"
 	"parley/internal/fault"
 	"parley/internal/loglevel"
+	"parley/internal/openapi/openapitest"
 	"parley/rooms"
 	"parley/sessions"
 	"parley/tenants"
@@ -110,7 +111,7 @@ func newWorld(t *testing.T) *world {
 	run(&running, func() error { return w.meetings.Run(ctx) })
 	w.Client, err = NewClient(w.url, w.key)
 	must(err)
-	w.Client.http.Transport = &description{t: t, next: http.DefaultTransport}
+	w.Client.http.Transport = openapitest.New(t, http.DefaultTransport, prefix+"/openapi.json")
 	t.Cleanup(func() {
 		w.Client.Close()
 		stopAPI()

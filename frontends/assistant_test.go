@@ -27,7 +27,7 @@ func (w *world) exchange(t *testing.T, login string) (status int, answer map[str
 	if login != "" {
 		req.Header.Set("Authorization", "Bearer "+login)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestAccessTokenPreflight(t *testing.T) {
 	req.Header.Set("Origin", "https://shop.example")
 	req.Header.Set("Access-Control-Request-Method", "GET")
 	req.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

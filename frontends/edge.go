@@ -80,6 +80,7 @@ type Edge struct {
 	end        context.CancelFunc // of what connections wait for
 
 	refused meter.Counters[fault.Code] // requests that were no handshakes
+	served  map[string]verbs           // by path, what answers requests; nothing changes it after routes
 }
 
 // New returns an Edge over these parts, which stay the caller's. It serves nobody before Serve.

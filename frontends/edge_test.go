@@ -24,6 +24,7 @@ import (
 	"parley/frontends/door"
 	"parley/frontends/ws"
 	"parley/internal/fault"
+	"parley/internal/openapi/openapitest"
 	"parley/quota"
 	"parley/rooms"
 	"parley/sessions"
@@ -46,7 +47,8 @@ type world struct {
 	meetings *rooms.Hub
 	registry *tenants.Registry
 	edge     *Edge
-	url      string // host:port
+	url      string       // host:port
+	client   *http.Client // checks answers against the description
 	drain    func()
 }
 
@@ -106,6 +108,7 @@ func newWorldOn(t testing.TB, store broker.Config, cfg Config) *world {
 		})
 		ends = append(ends, func() { stop(); done.Wait() })
 	}
+	w.client = &http.Client{Transport: openapitest.New(t, http.DefaultTransport, "/openapi.json")}
 	w.drain = sync.OnceFunc(ends[5])
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
@@ -368,7 +371,7 @@ func TestPublishAndReadOverHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := w.client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

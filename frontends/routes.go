@@ -32,8 +32,17 @@ const (
 	inHeader      = "" // nowhere but in the header
 )
 
-func (e *Edge) routes() http.Handler {
+func (e *Edge) routes() http.Handler { return identified(e.mux()) }
+
+// serve has a path answered, and notes what is there for the description's test.
+func (e *Edge) serve(mux *http.ServeMux, path string, v verbs, h http.HandlerFunc) {
+	e.served[path] = v
+	mux.HandleFunc(path, h)
+}
+
+func (e *Edge) mux() *http.ServeMux {
 	mux := http.NewServeMux()
+	e.served = map[string]verbs{}
 	for path, v := range map[string]verbs{
 		"/v1/ws": {http.MethodGet: e.agents.Connect},
 		"/v1/ws/tenant/{tenant}/agent/{agent}/channel/{channel}": {http.MethodGet: e.agents.ConnectPath},
@@ -41,9 +50,10 @@ func (e *Edge) routes() http.Handler {
 		"/v1/agents/{agent}":              {http.MethodGet: e.agents.Agent},
 		"/v1/channels/{channel}/messages": {http.MethodGet: e.agents.Messages, http.MethodPost: e.agents.Publish},
 	} {
-		mux.HandleFunc(path, e.guarded(v, e.holder(inToken)))
+		e.serve(mux, path, v, e.guarded(v, e.holder(inToken)))
 	}
-	mux.HandleFunc("/websocket/get_access_token", e.guarded(verbs{http.MethodGet: e.assistant.AccessToken}, e.loginHolder))
+	exchange := verbs{http.MethodGet: e.assistant.AccessToken}
+	e.serve(mux, "/websocket/get_access_token", exchange, e.guarded(exchange, e.loginHolder))
 	mux.HandleFunc("/websocket/ws", e.guarded(verbs{http.MethodGet: e.assistant.Connect}, e.holder(inAccessToken)))
 	mux.HandleFunc("/{$}", e.root(e.guarded(verbs{http.MethodGet: e.chat.Connect}, e.holder(inToken))))
 	e.tenantChatRoutes(mux)
@@ -52,8 +62,9 @@ func (e *Edge) routes() http.Handler {
 	if e.cfg.MeetPage {
 		mux.Handle("GET /meet", page.Meet())
 	}
+	mux.HandleFunc("GET /openapi.json", description())
 	mux.HandleFunc("/", e.nothing)
-	return identified(mux)
+	return mux
 }
 
 // tenantChatRoutes serve back ends that embed chat, whose API key names their tenant.
@@ -66,7 +77,7 @@ func (e *Edge) tenantChatRoutes(mux *http.ServeMux) {
 		"/api/v1/chats/{id}/stop":   {http.MethodPost: e.tenantchat.Stop, http.MethodGet: e.tenantchat.Below},
 		"/api/v1/chats/{id}/{rest}": {http.MethodGet: e.tenantchat.Below},
 	} {
-		mux.HandleFunc(path, e.guarded(v, e.keyHolder(inAPIKey)))
+		e.serve(mux, path, v, e.guarded(v, e.keyHolder(inAPIKey)))
 	}
 }
 
@@ -78,7 +89,7 @@ func (e *Edge) botRoutes(mux *http.ServeMux) {
 		"/api/sessions/{id}":      {http.MethodGet: e.bots.Session, http.MethodDelete: e.bots.Close},
 		"/api/sessions/{id}/stop": {http.MethodPost: e.bots.Stop},
 	} {
-		mux.HandleFunc(path, e.answered(v, e.keyHolder(inToken), e.refuseAsBots))
+		e.serve(mux, path, v, e.answered(v, e.keyHolder(inToken), e.refuseAsBots))
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { bots.NoEndpoint(w) })
 }
@@ -86,9 +97,9 @@ func (e *Edge) botRoutes(mux *http.ServeMux) {
 // meetRoutes serve meetings.
 func (e *Edge) meetRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("/ws/meet", e.introduced(inToken, e.meet.Connect))
-	mux.HandleFunc("/api/meet/rooms", e.answered(verbs{http.MethodPost: e.meet.Create}, e.keyHolder(inToken), e.refuseAsMeet))
-	mux.HandleFunc("/api/meet/rooms/{id}/participants",
-		e.answered(verbs{http.MethodGet: e.meet.Participants}, e.guestHolder(inToken), e.refuseAsMeet))
+	room, people := verbs{http.MethodPost: e.meet.Create}, verbs{http.MethodGet: e.meet.Participants}
+	e.serve(mux, "/api/meet/rooms", room, e.answered(room, e.keyHolder(inToken), e.refuseAsMeet))
+	e.serve(mux, "/api/meet/rooms/{id}/participants", people, e.answered(people, e.guestHolder(inToken), e.refuseAsMeet))
 }
 
 func (e *Edge) nothing(w http.ResponseWriter, r *http.Request) {
@@ -281,11 +292,7 @@ const retryAfter = "1"
 func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e.note(w.Header(), r, err)
 	code := fault.CodeOf(err)
-	rest.Reply(w, fault.HTTPStatus(code), struct {
-		Code    fault.Code `json:"code"`
-		Message string     `json:"message"`
-		Fix     string     `json:"fix,omitzero"`
-	}{code, fault.Message(err), fault.Fix(err)})
+	rest.Reply(w, fault.HTTPStatus(code), rest.Problem{Code: code, Message: fault.Message(err), Fix: fault.Fix(err)})
 }
 
 // refuseAsBots is refuse in the form of the bots' dialect.

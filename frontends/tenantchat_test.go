@@ -36,7 +36,7 @@ func (w *world) do(t *testing.T, method, path, body string, headers ...string) (
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,16 +33,17 @@ type ack struct {
 
 // agentView is an agent as clients see it.
 type agentView struct {
-	Agent    string          `json:"agent_id"`
-	Status   channels.Status `json:"status"`
-	Sockets  int             `json:"sockets"`
-	Channels []string        `json:"channels"`
-	LastSeen string          `json:"last_seen"`
+	Agent    string          `json:"agent_id"`  // id of the agent
+	Status   channels.Status `json:"status"`    // as its clients have set it; offline when it has no connection
+	Sockets  int             `json:"sockets"`   // connections that it has open, on all nodes
+	Channels []string        `json:"channels"`  // that it is subscribed to, as far as the asker may read them
+	LastSeen string          `json:"last_seen"` // when its last connection ended, RFC 3339; now for those that have one
 }
 
+// gapView is what is missing of a history, because it is no longer kept.
 type gapView struct {
-	From uint64 `json:"from"`
-	To   uint64 `json:"to"`
+	From uint64 `json:"from"` // first sequence that is missing
+	To   uint64 `json:"to"`   // last sequence that is missing
 }
 
 func newAck(id string) ack {

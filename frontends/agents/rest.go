@@ -28,7 +28,7 @@ func (d *Dialect) Agents(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 		return err
 	}
 	defer space.Release()
-	return reply(w, http.StatusOK, map[string]any{"agents": views(space.Agents(), g)})
+	return reply(w, http.StatusOK, agentList{views(space.Agents(), g)})
 }
 
 // Agent serves GET /v1/agents/{agent}.
@@ -80,13 +80,7 @@ func (d *Dialect) Messages(w http.ResponseWriter, r *http.Request, g *tenants.Gr
 	}
 	page := ack{Channel: string(name)}
 	page.setHistory(h)
-	return reply(w, http.StatusOK, struct {
-		Channel  string           `json:"channel_id"`
-		Messages []jsontext.Value `json:"messages"`
-		Next     *uint64          `json:"next"` // the since of the next page
-		More     *bool            `json:"more"`
-		Gap      *gapView         `json:"gap,omitzero"`
-	}{page.Channel, page.Messages, page.Next, page.More, page.Gap})
+	return reply(w, http.StatusOK, historyPage{page.Channel, page.Messages, page.Next, page.More, page.Gap})
 }
 
 // Publish serves POST /v1/channels/{channel}/messages: a frame as over WebSocket, answered when it is on disk.
@@ -132,7 +126,7 @@ func (d *Dialect) Publish(w http.ResponseWriter, r *http.Request, g *tenants.Gra
 	if o.Duplicate {
 		status = http.StatusOK
 	}
-	a := ack{Type: "ACK", MessageID: m.ID, Timestamp: channels.FormatTime(m.Time), Channel: string(name), Seq: &o.Seq, Duplicate: o.Duplicate}
+	a := published{Type: "ACK", MessageID: m.ID, Timestamp: channels.FormatTime(m.Time), Channel: string(name), Seq: &o.Seq, Duplicate: o.Duplicate}
 	if o.Unstored {
 		a.Seq, a.Stored = nil, new(bool)
 	}

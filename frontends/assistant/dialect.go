@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"parley/frontends/conversation"
-	"parley/internal/rawjson"
+	"parley/frontends/rest"
 	"parley/quota"
 	"parley/sessions"
 	"parley/tenants"
@@ -57,13 +56,8 @@ func (d *Dialect) AccessToken(w http.ResponseWriter, r *http.Request, login *ten
 	if err != nil {
 		return err
 	}
-	b := rawjson.AppendString([]byte(`{"access_token":`), token)
-	b = strconv.AppendInt(append(b, `,"expires_in":`...), int64(life/time.Second), 10)
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(append(b, `,"token_type":"Bearer"}`+"\n"...)) // a client that is gone needs no answer
+	w.Header().Set("Cache-Control", "no-store")
+	rest.Reply(w, http.StatusOK, accessToken{token, int64(life / time.Second), "Bearer"})
 	return nil
 }
 

@@ -72,14 +72,11 @@ func (d *Dialect) List(w http.ResponseWriter, r *http.Request, g *tenants.Grant)
 	if err != nil {
 		return err
 	}
-	views := make([]view, len(page))
+	views := make([]session, len(page))
 	for i, o := range page {
 		views[i] = viewOf(o)
 	}
-	rest.Reply(w, http.StatusOK, struct {
-		Sessions  []view `json:"sessions"`
-		rest.Page `json:",inline"`
-	}{views, place.Of(total, len(page))})
+	rest.Reply(w, http.StatusOK, sessionList{views, place.Of(total, len(page))})
 	return nil
 }
 
@@ -132,23 +129,23 @@ func (d *Dialect) Stop(w http.ResponseWriter, r *http.Request, g *tenants.Grant)
 	return nil
 }
 
-// view is a session as REST shows it.
-type view struct {
-	ID        string         `json:"id"`
-	SessionID string         `json:"session_id"`
-	Bot       string         `json:"bot_id"`
-	User      string         `json:"user_id"`
-	Status    string         `json:"status"` // active, or closed
-	Created   string         `json:"created_at"`
-	Active    string         `json:"last_activity"`
-	Metadata  jsontext.Value `json:"metadata,omitzero"`
+// session is a session as REST shows it.
+type session struct {
+	ID        string         `json:"id"`                // id of the session
+	SessionID string         `json:"session_id"`        // the same
+	Bot       string         `json:"bot_id"`            // whose workers answer
+	User      string         `json:"user_id"`           // whose session it is
+	Status    string         `json:"status"`            // active, or closed
+	Created   string         `json:"created_at"`        // RFC 3339
+	Active    string         `json:"last_activity"`     // when something was last said or done in it, RFC 3339
+	Metadata  jsontext.Value `json:"metadata,omitzero"` // whatever its maker has put there
 }
 
 // usualBot is the name of the bot of a session that names none.
 const usualBot = "ai"
 
-func viewOf(o sessions.Overview) view {
-	v := view{
+func viewOf(o sessions.Overview) session {
+	v := session{
 		ID: o.ID, SessionID: o.ID, Bot: o.Bot, User: o.User, Status: "active",
 		Created: channels.FormatTime(o.Created), Active: channels.FormatTime(o.Changed), Metadata: jsontext.Value(o.Metadata),
 	}

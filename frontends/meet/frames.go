@@ -15,10 +15,10 @@ import (
 
 // person is a participant as clients see it.
 type person struct {
-	ID     string `json:"participant_id"`
-	Name   string `json:"participant_name"`
-	Joined string `json:"joined_at"`
-	Polite *bool  `json:"polite,omitzero"` // the role of who is told, towards the participant; not in the document
+	ID     string `json:"participant_id"`   // id of the participant
+	Name   string `json:"participant_name"` // for people, as it called itself
+	Joined string `json:"joined_at"`        // when it came in, RFC 3339
+	Polite *bool  `json:"polite,omitzero"`  // the role of who is told, towards the participant; not in the document
 }
 
 func personOf(p rooms.Participant) person {

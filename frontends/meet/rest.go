@@ -52,14 +52,7 @@ func (d *Dialect) Create(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 	if created {
 		status = http.StatusCreated
 	}
-	rest.Reply(w, status, struct {
-		Room    string `json:"room_id"`
-		URL     string `json:"join_url"`
-		Token   string `json:"token"`
-		Expires string `json:"expires_at"` // of the token
-		Name    string `json:"name,omitzero"`
-		Max     int    `json:"max_participants"`
-	}{info.ID, joinURL(r, info.ID, token), token, channels.FormatTime(expires), info.Name, info.Max})
+	rest.Reply(w, status, madeRoom{info.ID, joinURL(r, info.ID, token), token, channels.FormatTime(expires), info.Name, info.Max})
 	return nil
 }
 
@@ -133,12 +126,7 @@ func (d *Dialect) Participants(w http.ResponseWriter, r *http.Request, g *tenant
 	for i, p := range info.Participants {
 		people[i] = personOf(p)
 	}
-	rest.Reply(w, http.StatusOK, struct {
-		Room   string   `json:"room_id"`
-		Name   string   `json:"name,omitzero"`
-		Max    int      `json:"max_participants"`
-		People []person `json:"participants"`
-	}{info.ID, info.Name, info.Max, people})
+	rest.Reply(w, http.StatusOK, roomPeople{info.ID, info.Name, info.Max, people})
 	return nil
 }
 

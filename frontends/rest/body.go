@@ -32,15 +32,20 @@ func Body(r *http.Request) (frame.Fields, error) {
 // Refuse answers a request under /api that was not carried out, in the form of the document of bots and meetings. code is
 // the dialect's for err.
 func Refuse(w http.ResponseWriter, code fault.Code, err error) {
-	type problem struct {
-		Code    fault.Code `json:"code"`
-		Message string     `json:"message"`
-		Fix     string     `json:"fix,omitzero"` // not in the document
-	}
-	Reply(w, fault.HTTPStatus(fault.CodeOf(err)), struct {
-		Success bool    `json:"success"`
-		Error   problem `json:"error"`
-	}{false, problem{code, fault.Message(err), fault.Fix(err)}})
+	Reply(w, fault.HTTPStatus(fault.CodeOf(err)), Refusal{false, Problem{code, fault.Message(err), fault.Fix(err)}})
+}
+
+// Refusal is what Refuse answers.
+type Refusal struct {
+	Success bool    `json:"success"` // false
+	Error   Problem `json:"error"`   // why the request was not carried out
+}
+
+// Problem is why a request was not carried out.
+type Problem struct {
+	Code    fault.Code `json:"code"`         // of the list in docs/errors.md, for programs
+	Message string     `json:"message"`      // for people; may change at any time
+	Fix     string     `json:"fix,omitzero"` // what to do about it, when that is known
 }
 
 // Reply answers with v as JSON, which must be encodable.

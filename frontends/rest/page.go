@@ -5,14 +5,15 @@ import (
 	"strconv"
 
 	"parley/internal/fault"
+	"parley/internal/openapi"
 )
 
 // Page is where a piece of a list lies in all of it.
 type Page struct {
-	Total  int  `json:"total"`
-	Offset int  `json:"offset"`
-	Limit  int  `json:"limit"`
-	More   bool `json:"has_more"`
+	Total  int  `json:"total"`    // how many there are in all
+	Offset int  `json:"offset"`   // how many come before it
+	Limit  int  `json:"limit"`    // how many it has at most
+	More   bool `json:"has_more"` // whether there are some behind it
 }
 
 const (
@@ -20,6 +21,14 @@ const (
 	maxLimit     = 100
 	maxOffset    = 1 << 30
 )
+
+// PageParameters describes what ReadPage reads.
+func PageParameters() []openapi.Parameter {
+	return []openapi.Parameter{
+		{Name: "offset", About: "Leave out so many; without it, none.", Number: true},
+		{Name: "limit", About: "At most so many, up to 100; without it, 50.", Number: true},
+	}
+}
 
 // ReadPage reads offset and limit from the query of a request. Errors are fault.InvalidFormat.
 func ReadPage(r *http.Request) (p Page, err error) {

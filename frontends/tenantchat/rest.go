@@ -137,10 +137,7 @@ func (d *Dialect) list(w http.ResponseWriter, r *http.Request, g *tenants.Grant,
 	for i, o := range page {
 		views[i] = chatView(g.Tenant, o)
 	}
-	rest.Reply(w, http.StatusOK, struct {
-		Chats     []chat `json:"chats"`
-		rest.Page `json:",inline"`
-	}{views, place.Of(total, len(page))})
+	rest.Reply(w, http.StatusOK, chatList{views, place.Of(total, len(page))})
 	return nil
 }
 
@@ -165,10 +162,7 @@ func (d *Dialect) messages(w http.ResponseWriter, r *http.Request, g *tenants.Gr
 	for i, e := range page {
 		views[i] = entryView(id, e)
 	}
-	rest.Reply(w, http.StatusOK, struct {
-		Messages  []entry `json:"messages"`
-		rest.Page `json:",inline"`
-	}{views, place.Of(total, len(page))})
+	rest.Reply(w, http.StatusOK, entryList{views, place.Of(total, len(page))})
 	return nil
 }
 

@@ -12,17 +12,17 @@ import (
 
 // chat is a chat as REST shows it.
 type chat struct {
-	ID          string         `json:"id"`
-	User        string         `json:"user_id"`
-	Tenant      tenants.ID     `json:"tenant_id"`
-	Title       *string        `json:"title"`
-	Config      config         `json:"config"`
-	Metadata    jsontext.Value `json:"metadata,omitzero"`
-	Status      string         `json:"status"` // active, or closed
-	Messages    int            `json:"message_count"`
-	Created     string         `json:"created_at"`
-	Updated     string         `json:"updated_at"`
-	LastMessage *string        `json:"last_message_at"`
+	ID          string         `json:"id"`                // id of the chat
+	User        string         `json:"user_id"`           // whose chat it is
+	Tenant      tenants.ID     `json:"tenant_id"`         // id of the tenant
+	Title       *string        `json:"title"`             // for people; null when it has none
+	Config      config         `json:"config"`            // what it is set to
+	Metadata    jsontext.Value `json:"metadata,omitzero"` // whatever its maker has put there
+	Status      string         `json:"status"`            // active, or closed
+	Messages    int            `json:"message_count"`     // how many messages and answers it has
+	Created     string         `json:"created_at"`        // RFC 3339
+	Updated     string         `json:"updated_at"`        // when something was last said or done in it, RFC 3339
+	LastMessage *string        `json:"last_message_at"`   // the same while it has messages, else null
 }
 
 // config is what a chat is set to.
@@ -56,15 +56,15 @@ func latest(a, b time.Time) time.Time {
 
 // entry is a message or an answer as REST shows it.
 type entry struct {
-	ID        string          `json:"id"`
-	Chat      string          `json:"chat_id"`
-	Content   string          `json:"content"`
-	Role      sessions.Role   `json:"sender_role"`
-	Created   string          `json:"created_at"`
-	Metadata  jsontext.Value  `json:"metadata,omitzero"`
-	Status    sessions.Status `json:"status,omitzero"` // of an answer that is not complete
-	FollowUps []string        `json:"follow_up_questions,omitzero"`
-	Index     uint64          `json:"index"` // in the log
+	ID        string          `json:"id"`                           // id of the message
+	Chat      string          `json:"chat_id"`                      // id of the chat
+	Content   string          `json:"content"`                      // the text
+	Role      sessions.Role   `json:"sender_role"`                  // who said it
+	Created   string          `json:"created_at"`                   // RFC 3339
+	Metadata  jsontext.Value  `json:"metadata,omitzero"`            // whatever its sender has put there
+	Status    sessions.Status `json:"status,omitzero"`              // of an answer that is not complete
+	FollowUps []string        `json:"follow_up_questions,omitzero"` // questions that the user might ask next
+	Index     uint64          `json:"index"`                        // in the log
 }
 
 func entryView(chat string, e *sessions.Event) entry {

@@ -49,6 +49,9 @@ type Parameter struct {
 // Lines is an answer that goes on: JSON values of the type of Of, one a line, until either side ends it.
 type Lines struct{ Of any }
 
+// Loose is a body that may have members that its type does not, and null for those that may be absent.
+type Loose struct{ Of any }
+
 // Bytes is a body that is no JSON, of that media type.
 type Bytes struct{ Media string }
 
@@ -170,6 +173,8 @@ func (s *schemas) content(v any, how strictness) map[string]mediaType {
 		return nil
 	case Lines:
 		return map[string]mediaType{mediaLines: {s.of(reflect.TypeOf(v.Of), how)}}
+	case Loose:
+		return map[string]mediaType{mediaJSON: {s.of(reflect.TypeOf(v.Of), loose)}}
 	case Bytes:
 		return map[string]mediaType{v.Media: {}}
 	default:

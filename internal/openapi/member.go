@@ -55,6 +55,8 @@ func Structs(api API) []reflect.Type {
 		case nil, Bytes:
 		case Lines:
 			structsIn(reflect.TypeOf(v.Of), found)
+		case Loose:
+			structsIn(reflect.TypeOf(v.Of), found)
 		default:
 			structsIn(reflect.TypeOf(v), found)
 		}

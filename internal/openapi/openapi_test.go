@@ -38,8 +38,8 @@ func TestSchemasFollowTheTypes(t *testing.T) {
 		how  strictness
 		want string
 	}{
-		{outer{}, lenient, `{"$ref":"#/components/schemas/outer"}`},
-		{outer{}, strict, `{"$ref":"#/components/schemas/Openapiouter"}`},
+		{outer{}, lenient, `{"$ref":"#/components/schemas/Outer"}`},
+		{outer{}, strict, `{"$ref":"#/components/schemas/OpenapiOuter"}`},
 		{[]int{}, lenient, `{"type":"array","items":{"type":"integer"}}`},
 		{1.5, lenient, `{"type":"number"}`},
 		{true, lenient, `{"type":"boolean"}`},
@@ -53,13 +53,13 @@ func TestSchemasFollowTheTypes(t *testing.T) {
 	}
 	const want = `{"type":"object","properties":{` +
 		`"at":{"type":"string","format":"date-time"},"colour":{"type":"string"},"count":{"type":"integer","minimum":0},"id":{"type":"string"},` +
-		`"labels":{"type":"object","additionalProperties":{"type":"string"}},"many":{"type":"array","items":{"$ref":"#/components/schemas/inner"}},` +
-		`"maybe":{"anyOf":[{"type":"boolean"},{"type":"null"}]},"next":{"$ref":"#/components/schemas/inner"},"raw":{},"secret":{"type":"string","contentEncoding":"base64"}},` +
+		`"labels":{"type":"object","additionalProperties":{"type":"string"}},"many":{"type":"array","items":{"$ref":"#/components/schemas/Inner"}},` +
+		`"maybe":{"anyOf":[{"type":"boolean"},{"type":"null"}]},"next":{"$ref":"#/components/schemas/Inner"},"raw":{},"secret":{"type":"string","contentEncoding":"base64"}},` +
 		`"required":["id","count","maybe","many"]}`
-	if got := encode(t, s.named["outer"]); got != want {
+	if got := encode(t, s.named["Outer"]); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if s.named["Openapiouter"].Additional != false {
+	if s.named["OpenapiOuter"].Additional != false {
 		t.Error("a request may have members that nobody knows")
 	}
 }
@@ -77,18 +77,18 @@ func TestOperationsAreDescribed(t *testing.T) {
 		},
 	})
 	const want = `{"follow":{"operationId":"follow","summary":"Follow.","responses":{` +
-		`"200":{"description":"OK","content":{"application/x-ndjson":{"schema":{"$ref":"#/components/schemas/Openapiinner"}}}},` +
-		`"default":{"description":"Refused; see the code.","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Openapiinner"}}}}},"security":[]},`
+		`"200":{"description":"OK","content":{"application/x-ndjson":{"schema":{"$ref":"#/components/schemas/OpenapiInner"}}}},` +
+		`"default":{"description":"Refused; see the code.","content":{"application/json":{"schema":{"$ref":"#/components/schemas/OpenapiInner"}}}}},"security":[]},`
 	if got := encode(t, map[string]any{"follow": doc.Paths["/a/{id}"]["get"]}); got != want[:len(want)-1]+"}" {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	const put = `{"operationId":"put","summary":"Put.","tags":["a"],"parameters":[` +
 		`{"name":"id","in":"path","description":"Id.","required":true,"schema":{"type":"string","enum":["x"]}},` +
 		`{"name":"limit","in":"query","description":"Limit.","schema":{"type":"integer","minimum":0}}],` +
-		`"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/inner"}}}},"responses":{` +
-		`"201":{"description":"Created","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Openapiinner"}}}},` +
+		`"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Inner"}}}},"responses":{` +
+		`"201":{"description":"Created","content":{"application/json":{"schema":{"$ref":"#/components/schemas/OpenapiInner"}}}},` +
 		`"204":{"description":"No Content"},` +
-		`"default":{"description":"Refused; see the code.","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Openapiinner"}}}}},` +
+		`"default":{"description":"Refused; see the code.","content":{"application/json":{"schema":{"$ref":"#/components/schemas/OpenapiInner"}}}}},` +
 		`"security":[{"key":[]}]}`
 	if got := encode(t, doc.Paths["/a/{id}"]["post"]); got != put {
 		t.Errorf("got  %s\nwant %s", got, put)

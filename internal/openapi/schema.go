@@ -29,12 +29,13 @@ type Schema struct {
 }
 
 // strictness is whether an object may have members that the type does not: answers may, so that a newer server does not
-// break a client; requests may not.
-type strictness bool
+// break a client; requests may not, unless they are loose: then null is the same as absent, too.
+type strictness int
 
 const (
-	strict  strictness = true
-	lenient strictness = false
+	lenient strictness = iota
+	strict
+	loose
 )
 
 type schemaKey struct {
@@ -122,10 +123,10 @@ func (s *schemas) ref(t reflect.Type, how strictness) *Schema {
 // name is one that is not taken: the type's own, with that of its package when another one has it, and a number when the
 // same type is there with another strictness.
 func (s *schemas) name(t reflect.Type) string {
-	name := t.Name()
+	name := upper(t.Name())
 	if _, taken := s.named[name]; name == "" || taken {
 		pkg := t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
-		name = strings.ToUpper(pkg[:min(1, len(pkg))]) + pkg[min(1, len(pkg)):] + name
+		name = upper(pkg) + name
 	}
 	free := name
 	for n := 2; s.named[free] != nil; n++ {
@@ -133,6 +134,8 @@ func (s *schemas) name(t reflect.Type) string {
 	}
 	return free
 }
+
+func upper(s string) string { return strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):] }
 
 // members adds the fields of a struct, those of embedded ones too, as they are encoded.
 func (s *schemas) members(object *Schema, t reflect.Type, how strictness) {
@@ -145,8 +148,11 @@ func (s *schemas) members(object *Schema, t reflect.Type, how strictness) {
 		tag := tagOf(f)
 		member := s.of(f.Type, how)
 		optional := tag.has("omitempty") || tag.has("omitzero")
-		if !optional {
+		switch {
+		case !optional:
 			member = nullable(f.Type, member)
+		case how == loose && !member.any():
+			member = orNull(member)
 		}
 		member.About = s.prose[FieldKey(t, f)]
 		object.Properties[tag.name] = member
@@ -161,5 +167,10 @@ func nullable(t reflect.Type, schema *Schema) *Schema {
 	if t.Kind() != reflect.Pointer {
 		return schema
 	}
-	return &Schema{AnyOf: []*Schema{schema, {Type: "null"}}}
+	return orNull(schema)
 }
+
+// any reports whether the schema takes every value.
+func (s *Schema) any() bool { return reflect.ValueOf(s).Elem().IsZero() }
+
+func orNull(schema *Schema) *Schema { return &Schema{AnyOf: []*Schema{schema, {Type: "null"}}} }
