@@ -93,6 +93,7 @@ func BenchmarkShutOutNodes(b *testing.B) {
 			late := 0
 			for b.Loop() {
 				b.StopTimer()
+				<-time.After(time.Second) // tokens of the second of a revocation say the next one, which must not add up
 				token := nodes[0].token(b, tenants.TokenSpec{Tenant: "acme", User: "ann"})
 				g, err := acts.Verify(b.Context(), token)
 				if err != nil {
