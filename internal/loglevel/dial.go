@@ -79,11 +79,12 @@ func (d *Dial) Run(ctx context.Context, log *slog.Logger) error {
 	var due <-chan time.Time // nil while nothing is to be turned back
 	for {
 		if s, changed := d.settle(time.Now()); changed {
-			log.Warn("log level", "level", Name(s.Level), "until", s.Until)
+			about := []any{"level", Name(s.Level)}
 			due = nil
 			if !s.Until.IsZero() {
-				due = time.After(time.Until(s.Until))
+				about, due = append(about, "until", s.Until), time.After(time.Until(s.Until))
 			}
+			log.Warn("log level", about...)
 		}
 		select {
 		case <-ctx.Done():
