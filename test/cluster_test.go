@@ -133,8 +133,11 @@ func clusterUnderLoad(t *testing.T, end func(*rig.Server), ask bool) {
 		fleet.without(fmt.Sprint("n", i+1), func() {
 			fleet.down(i, true)
 			end(n)
-			if i == 0 {
+			switch i {
+			case 0:
 				call.comeBack(nodes[1])
+			case 1:
+				backUp(t, nodes[0], used)
 			}
 		}, func() { n.Restart(); fleet.down(i, false) })
 	}

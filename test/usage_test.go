@@ -3,6 +3,8 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"parley/test/rig"
@@ -71,5 +73,17 @@ func wantOpen(t *testing.T, nodes []*rig.Server, want bill) {
 	}
 	if len(table.Nodes) != len(nodes) || open != want.Connections {
 		t.Errorf("the table of %d nodes has %d open connections, want %d of %d", len(table.Nodes), open, want.Connections, len(nodes))
+	}
+}
+
+// backUp backs a tenant up while a node is down, which may have to wait for new leaders, and looks whether all is in it.
+func backUp(t *testing.T, node *rig.Server, want bill) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "paid.tar.gz")
+	await(t, "a backup while a node is down", func() bool {
+		return node.CLI("backup", "--tenant", want.Tenant, "--out", file).Code == 0
+	})
+	if out := node.MustCLI("backup", "verify", file); !strings.Contains(out, want.Tenant) {
+		t.Errorf("the backup holds %s", out)
 	}
 }
