@@ -143,6 +143,7 @@ func (e *Engine) repeat(ctx context.Context, within time.Duration, f func(contex
 	if !e.Clustered() {
 		return f(ctx)
 	}
+	var introduced time.Time
 	for {
 		attempt, end := context.WithTimeout(ctx, within)
 		err := f(attempt)
@@ -150,12 +151,33 @@ func (e *Engine) repeat(ctx context.Context, within time.Duration, f func(contex
 		if err == nil || !passing(err) {
 			return err
 		}
+		if tooFewPeers(err) && time.Since(introduced) >= introduceEvery {
+			introduced = time.Now()
+			if err := e.introduce(); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(retryEvery):
 		}
 	}
+}
+
+// introduceEvery is the pause between two introductions.
+const introduceEvery = time.Second
+
+// introduce has all servers tell each other now what they can store. They do so by themselves every ten seconds and a few
+// times after their start, and until the cluster's leader has heard of one it puts no stream there.
+func (e *Engine) introduce() error {
+	return e.system.nc.Publish("$SYS.REQ.SERVER.PING.STATSZ", nil) // without a subject for answers, which then go to everybody
+}
+
+// tooFewPeers reports whether too few nodes are there for the copies that are wanted, as far as the leader has heard.
+func tooFewPeers(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeNoPeers
 }
 
 // passing reports whether an error is one of a cluster that has no leader, or not enough nodes, or of something that

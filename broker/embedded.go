@@ -40,7 +40,8 @@ func (s *embedded) open(ctx context.Context) (_ *nats.Conn, err error) {
 }
 
 func (s *embedded) dial(opts ...nats.Option) (*nats.Conn, error) {
-	return nats.Connect("", append(opts, nats.InProcessServer(s.e.server))...)
+	// The client's own patience is 2 seconds, which is what a server alone takes to ask the others for an account.
+	return nats.Connect("", append(opts, nats.InProcessServer(s.e.server), nats.Timeout(linkWithin))...)
 }
 
 func (s *embedded) url() string {
