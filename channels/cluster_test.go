@@ -2,17 +2,13 @@ package channels
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nkeys"
-
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
 )
@@ -20,65 +16,24 @@ import (
 // startNodes runs a cluster of n nodes, or one that knows nothing of clusters.
 func startNodes(t testing.TB, n int) []*node {
 	t.Helper()
-	if n == 1 {
-		return []*node{startNode(t, t.TempDir(), Config{})}
-	}
-	cluster := broker.Cluster{Name: "test", Routes: freeAddresses(t, n)}
-	seed := operatorSeed(t)
-	nodes, errs := make([]*node, n), make([]error, n)
-	var starting sync.WaitGroup
-	for i := range n {
-		about := broker.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", ServerName: fmt.Sprint("n", i+1), SeedFile: seed, Cluster: cluster}
-		about.Cluster.Listen, about.Cluster.Found = cluster.Routes[i], i == 0
-		starting.Go(func() { nodes[i], errs[i] = tryNode(t, about, Config{}) })
-	}
-	starting.Wait()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
+	var nodes []*node
+	for _, n := range brokertest.StartCluster(t, n) {
+		nodes = append(nodes, withHub(n, Config{}))
 	}
 	return nodes
-}
-
-// freeAddresses returns addresses that nobody listens on.
-func freeAddresses(t testing.TB, n int) (all []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end, so that all differ
-		all = append(all, l.Addr().String())
-	}
-	return all
-}
-
-func operatorSeed(t testing.TB) string {
-	t.Helper()
-	kp, err := nkeys.CreateOperator()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := kp.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(t.TempDir(), "operator.seed")
-	if err := os.WriteFile(name, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 // openAll makes the tenant acme and opens it on every node.
 func openAll(t *testing.T, nodes []*node) []*Space {
 	t.Helper()
 	const id = "acme"
-	first, account := nodes[0].tenant(t, id)
-	spaces := []*Space{first}
-	for _, n := range nodes[1:] {
+	var engines []*brokertest.Node
+	for _, n := range nodes {
+		engines = append(engines, n.Node)
+	}
+	account := brokertest.NewAccount(t, id, engines...)
+	var spaces []*Space
+	for _, n := range nodes {
 		spaces = append(spaces, n.open(t, id, account))
 	}
 	return spaces
@@ -263,7 +218,7 @@ func TestANodeStopsUnderLoad(t *testing.T) {
 		}
 	})
 	socks[1].await(t, half/2)
-	nodes[2].stop()
+	nodes[2].Stop()
 	close(stopped)
 	writing.Wait()
 	for i, sock := range socks {

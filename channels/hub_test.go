@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"parley/acks"
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 	"parley/internal/rawjson"
 	"parley/tenants"
@@ -24,55 +24,29 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // node is an engine with a running hub.
 type node struct {
-	engine *broker.Engine
-	hub    *Hub
-	stop   func()
+	*brokertest.Node
+	hub *Hub
 }
 
-// startNode runs a node on dir until the test ends or stop is called.
+// startNode runs a node on dir until the test ends or Stop is called.
 func startNode(t testing.TB, dir string, cfg Config) *node {
 	t.Helper()
-	n, err := tryNode(t, broker.Config{DataDir: dir, Listen: "127.0.0.1:0"}, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return withHub(brokertest.Start(t, broker.Config{DataDir: dir}), cfg)
 }
 
-func tryNode(t testing.TB, about broker.Config, cfg Config) (*node, error) {
-	log := slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", about.ServerName)
-	engine, err := broker.Open(t.Context(), about, log)
-	if err != nil {
-		return nil, err
-	}
-	committer := acks.NewCommitter(engine.Sync)
+func withHub(n *brokertest.Node, cfg Config) *node {
+	committer := acks.NewCommitter(n.Sync)
+	n.Run(committer.Run)
 	cfg.Frame = func(dst, message []byte) []byte { return append(append(dst, message...), '\n') }
-	hub := NewHub(cfg, engine, committer, log)
-	var hubs, commits sync.WaitGroup
-	hubCtx, stopHub := context.WithCancel(context.Background())
-	commitCtx, stopCommits := context.WithCancel(context.Background())
-	hubs.Go(func() { _ = hub.Run(hubCtx) })
-	commits.Go(func() { _ = committer.Run(commitCtx) })
-	n := &node{engine: engine, hub: hub, stop: sync.OnceFunc(func() {
-		stopHub()
-		hubs.Wait()
-		stopCommits()
-		commits.Wait()
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})}
-	t.Cleanup(n.stop)
-	return n, nil
+	hub := NewHub(cfg, n.Engine, committer, n.Log)
+	n.Run(hub.Run)
+	return &node{n, hub}
 }
 
 // tenant makes an account and opens its space.
 func (n *node) tenant(t testing.TB, id tenants.ID) (*Space, broker.AccountID) {
 	t.Helper()
-	account := broker.NewAccountID()
-	if err := n.engine.PutAccount(t.Context(), broker.Account{ID: account, Name: string(id)}); err != nil {
-		t.Fatal(err)
-	}
+	account := brokertest.NewAccount(t, string(id), n.Node)
 	return n.open(t, id, account), account
 }
 
@@ -297,7 +271,7 @@ func TestResumeGivesWhatWasMissedOnce(t *testing.T) {
 	for _, since := range []uint64{0, 1, 2, 17, 38, 39, 40} {
 		check(t, acme, since)
 	}
-	n.stop()
+	n.Stop()
 	n = startNode(t, dir, Config{})
 	check(t, n.open(t, "acme", account), 30)
 }
@@ -406,7 +380,7 @@ func TestInboxWaitsForItsAgent(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	sub.Close()
-	n.stop()
+	n.Stop()
 	n = startNode(t, dir, Config{})
 	acme = n.open(t, "acme", account)
 	say(t, acme, bob, "ann", "4", "fourth")
@@ -420,13 +394,13 @@ func TestServicesSpeakPlainNATS(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, account := n.tenant(t, "acme")
-	creds, _, err := n.engine.Creds(account, broker.CredsRequest{
+	creds, _, err := n.Engine.Creds(account, broker.CredsRequest{
 		Name: "svc", Publish: []string{"channel.>"}, Subscribe: []string{"channel.>", "status.>"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := nats.Connect(n.engine.ServicesURL(), nats.UserCredentialBytes(creds))
+	svc, err := nats.Connect(n.Engine.ServicesURL(), nats.UserCredentialBytes(creds))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -501,7 +475,7 @@ func TestRoster(t *testing.T) {
 	}
 	acme.Enter("bob") // and the node goes down with it
 	expect(Online)
-	n.stop()
+	n.Stop()
 
 	n = startNode(t, dir, Config{})
 	acme = n.open(t, "acme", account)

@@ -17,14 +17,8 @@ func TestEphemeralChannelsAreNotStored(t *testing.T) {
 	for _, size := range []int{1, 3} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			nodes := startNodes(t, size)
-			acme, account := nodes[0].tenant(t, "acme")
-			far := acme
-			if size > 1 {
-				if err := nodes[1].engine.PutAccount(t.Context(), broker.Account{ID: account, Name: "acme"}); err != nil {
-					t.Fatal(err)
-				}
-				far = nodes[1].open(t, "acme", account)
-			}
+			spaces := openAll(t, nodes)
+			acme, far := spaces[0], spaces[size-1]
 			live, kept := channel("acme", "live.game"), channel("acme", "kept")
 			nodes[0].hub.SetPolicies("acme", tenants.Policies{{Pattern: "live.>", Ephemeral: true}})
 			service, err := acme.conn.NATS().SubscribeSync("channel.live.game")

@@ -104,13 +104,11 @@ func await(t *testing.T, what string, done func() bool) {
 // node when theirs dies. What was acknowledged is stored, nothing is there twice, and the readers got all of it once, in
 // order.
 func TestClusterKillUnderLoad(t *testing.T) {
-	t.Parallel()
 	clusterUnderLoad(t, (*rig.Server).Kill, true)
 }
 
 // TestClusterRollingRestart is the same with nodes that are told to stop.
 func TestClusterRollingRestart(t *testing.T) {
-	t.Parallel()
 	clusterUnderLoad(t, func(s *rig.Server) {
 		if code := s.Stop(); code != 0 {
 			t.Errorf("exit status %d", code)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/internal/clustertest"
 	"parley/test/rig"
 )
 
@@ -75,7 +76,6 @@ func TestExternalServerHangs(t *testing.T) {
 
 // TestExternalKillUnderLoad kills each of the external servers and then each broker, while agents write and read.
 func TestExternalKillUnderLoad(t *testing.T) {
-	t.Parallel()
 	servers := parley.StartNATS(t, 3)
 	nodes := startOnNATS(t, servers, 2)
 	acme := newTenant(t, nodes[0], "acme")
@@ -133,7 +133,7 @@ func TestExternalStranger(t *testing.T) {
 	node := startOnNATS(t, servers, 1)[0]
 	newTenant(t, node, "acme")
 	options := servers.Options(t)
-	options.Args[3] = rig.OperatorSeed(t)
+	options.Args[3] = clustertest.OperatorSeed(t)
 	s, refusal := parley.TryStart(t, options)
 	if s != nil {
 		t.Fatal("it is ready")

@@ -36,10 +36,15 @@ type place struct {
 	away atomic.Bool // the node is down, or about to be
 }
 
-// startFleet puts agents of a tenant on nodes and has them write and read.
+// startFleet puts agents of a tenant on nodes and has them write and read. Tests with a fleet are not parallel: a cluster
+// that gets no CPU for a second elects leaders instead of working.
 func startFleet(t *testing.T, acme tenant, nodes []*rig.Server) *fleet {
 	t.Helper()
 	f := &fleet{t: t, known: make(chan struct{})}
+	t.Cleanup(func() { // of a test that has failed; roamers go nowhere when it has ended
+		f.writing.Wait()
+		f.reading.Wait()
+	})
 	for _, n := range nodes {
 		f.nodes = append(f.nodes, &place{addr: n.StableAddr()})
 	}
@@ -156,6 +161,9 @@ func (f *fleet) roamer(acme tenant, agent string, node int) *roamer {
 func (r *roamer) connect(more ...string) *rig.Socket {
 	path := "/v1/ws?" + rig.Query(append([]string{"token", r.token, "channel_id", busy}, more...)...)
 	for deadline := time.Now().Add(rig.Patience); time.Now().Before(deadline); r.node = (r.node + 1) % len(r.nodes) {
+		if r.t.Context().Err() != nil {
+			return nil
+		}
 		if r.nodes[r.node].away.Load() {
 			continue
 		}

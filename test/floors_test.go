@@ -23,9 +23,10 @@ var floors = map[string]int{
 // steps orders what the dialects have in common below frontends, the workers' SDK under the workers, and the tests' rig under
 // other parts of tests.
 var steps = map[string]int{
-	"sessions/worker": 0,
-	"test/rig":        0,
-	"frontends/ws":    0, "frontends/frame": 0,
+	"sessions/worker":   0,
+	"broker/brokertest": 6, // uses its parent
+	"test/rig":          0,
+	"frontends/ws":      0, "frontends/frame": 0,
 	"frontends/door": 1, "frontends/rest": 1,
 	"frontends/conversation": 2, "frontends/conversation/conversationtest": 3,
 }
@@ -122,6 +123,9 @@ func TestFloorsJudgeImports(t *testing.T) {
 		{"broker", "internal/fault", true},
 		{"internal/fault", "broker", false},
 		{"tenants", "broker", true},
+		{"broker/brokertest", "broker", true},
+		{"broker", "broker/brokertest", false},
+		{"tenants", "broker/brokertest", true},
 		{"tenants", "acks", false},
 		{"test", "test/rig", true},
 		{"cmd/parley", "bench", true},

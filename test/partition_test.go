@@ -14,7 +14,6 @@ import (
 // them together again. The two go on; whoever stays with the one is told that nothing can be stored. In the end it is as
 // in TestClusterKillUnderLoad, on every node.
 func TestPartition(t *testing.T) {
-	t.Parallel()
 	nodes, wall := parley.StartParted(t, 3)
 	acme := newTenant(t, nodes[0], "acme")
 	fleet := startFleet(t, acme, nodes)

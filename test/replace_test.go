@@ -4,14 +4,14 @@ import (
 	"os"
 	"testing"
 
+	"parley/internal/clustertest"
 	"parley/test/rig"
 )
 
 // TestDeadNodeIsReplaced kills a node for good while agents write and read, puts a new one in its place and removes the
 // old one. In the end the new node is as good as the others: the cluster lives on with it and one of them.
 func TestDeadNodeIsReplaced(t *testing.T) {
-	t.Parallel()
-	addrs, seed := rig.FreeAddrs(t, 4), rig.OperatorSeed(t)
+	addrs, seed := clustertest.FreeAddrs(t, 4), clustertest.OperatorSeed(t)
 	nodes := parley.StartClusterAt(t, addrs[:3], seed)
 	acme := newTenant(t, nodes[0], "acme")
 	fleet := startFleet(t, acme, nodes)

@@ -2,13 +2,11 @@ package rig
 
 import (
 	"fmt"
-	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nkeys"
+	"parley/internal/clustertest"
 )
 
 // ClusterOptions are those of a node of a cluster whose nodes listen to each other on addrs.
@@ -32,7 +30,7 @@ func nodeOptions(t testing.TB, i int, listen string, routes []string, seedFile s
 // StartParted is StartCluster with a wall between the nodes.
 func (b Binary) StartParted(t testing.TB, n int) ([]*Server, *Wall) {
 	t.Helper()
-	addrs, seed := FreeAddrs(t, n), OperatorSeed(t)
+	addrs, seed := clustertest.FreeAddrs(t, n), clustertest.OperatorSeed(t)
 	w := NewWall(t, addrs)
 	all := make([]*Server, n)
 	for i := range all {
@@ -50,7 +48,7 @@ func (b Binary) StartParted(t testing.TB, n int) ([]*Server, *Wall) {
 // StartCluster starts n servers that are one cluster, and returns once all are ready.
 func (b Binary) StartCluster(t testing.TB, n int) []*Server {
 	t.Helper()
-	return b.StartClusterAt(t, FreeAddrs(t, n), OperatorSeed(t))
+	return b.StartClusterAt(t, clustertest.FreeAddrs(t, n), clustertest.OperatorSeed(t))
 }
 
 // StartClusterAt is StartCluster with nodes that listen to each other on addrs and have the operator's seed in a file.
@@ -80,36 +78,4 @@ func (s *Server) AwaitStart() {
 		s.t.Fatalf("parley serve ended before it was ready:\n%s", s.output)
 	}
 	s.openGates()
-}
-
-// FreeAddrs returns addresses that nobody listens on.
-func FreeAddrs(t testing.TB, n int) (all []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end, so that all differ
-		all = append(all, l.Addr().String())
-	}
-	return all
-}
-
-// OperatorSeed makes a file that every node of a cluster gets.
-func OperatorSeed(t testing.TB) string {
-	t.Helper()
-	kp, err := nkeys.CreateOperator()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := kp.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(t.TempDir(), "operator.seed")
-	if err := os.WriteFile(name, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"parley/internal/clustertest"
 )
 
 // Coturn is a TURN server on this machine.
@@ -21,7 +23,11 @@ type Coturn struct {
 // that it gets. It ends with the test.
 func StartCoturn(t testing.TB, configuration string) *Coturn {
 	t.Helper()
-	c := &Coturn{t: t, addr: freeUDP(t)}
+	addr, err := net.ResolveUDPAddr("udp4", clustertest.FreeAddrs(t, 1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Coturn{t: t, addr: addr}
 	dir := t.TempDir()
 	port := fmt.Sprint(c.addr.Port)
 	cmd := exec.Command("turnserver",
@@ -35,17 +41,6 @@ func StartCoturn(t testing.TB, configuration string) *Coturn {
 		}
 	}
 	return c
-}
-
-// freeUDP returns an address that nobody has at the moment: turnserver can't choose one for itself.
-func freeUDP(t testing.TB) *net.UDPAddr {
-	t.Helper()
-	l, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.LocalAddr().(*net.UDPAddr)
 }
 
 // answers reports whether the server answers a STUN binding request soon.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"parley/internal/clustertest"
 )
 
 // NATS is stock nats-servers with the configuration that parley prints for them, as somebody runs them who has brokers with
@@ -49,7 +51,7 @@ func (b Binary) StartNATS(t testing.TB, n int) *NATS {
 	dir, program := t.TempDir(), b.natsServer()
 	data := filepath.Join(dir, "data")
 	all := &NATS{seed: filepath.Join(data, "secrets", "operator.seed")}
-	addrs := FreeAddrs(t, 2*n)
+	addrs := clustertest.FreeAddrs(t, 2*n)
 	clients, routes := addrs[:n], addrs[n:]
 	for i := range n {
 		name := fmt.Sprint("n", i+1)
