@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"parley/internal/clustertest"
 	"parley/internal/fault"
 )
 
@@ -24,29 +23,12 @@ type testCluster struct {
 	nodes []*Engine
 }
 
-// freeAddresses returns addresses that nobody listens on.
-func freeAddresses(t *testing.T, n int) (all []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end, so that all differ
-		all = append(all, l.Addr().String())
-	}
-	return all
-}
-
 // newCluster prepares n nodes with one operator's seed.
 func newCluster(t *testing.T, n int) *testCluster {
 	t.Helper()
-	kp := filepath.Join(t.TempDir(), "operator.seed")
-	if _, err := newIdentity(kp); err != nil {
-		t.Fatal(err)
-	}
+	kp := clustertest.OperatorSeed(t)
 	c := &testCluster{t: t, nodes: make([]*Engine, n)}
-	routes := freeAddresses(t, n)
+	routes := clustertest.FreeAddrs(t, n)
 	for i := range n {
 		c.cfgs = append(c.cfgs, Config{
 			DataDir: t.TempDir(), ServerName: fmt.Sprint("n", i+1), Listen: "127.0.0.1:0", SeedFile: kp,
@@ -291,7 +273,7 @@ func TestRoutesNeedTheOperatorsSeed(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 3)
 	stranger := newCluster(t, 1).cfgs[0]
-	stranger.Cluster = Cluster{Name: "test", Listen: freeAddresses(t, 1)[0], Routes: c.cfgs[0].Cluster.Routes, Found: true}
+	stranger.Cluster = Cluster{Name: "test", Listen: clustertest.FreeAddrs(t, 1)[0], Routes: c.cfgs[0].Cluster.Routes, Found: true}
 	stranger.ReadyWithin = 2 * time.Second
 	if e, err := Open(t.Context(), stranger, slog.New(slog.DiscardHandler)); err == nil {
 		e.Close()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"parley/internal/clustertest"
 	"parley/internal/fault"
 )
 
@@ -39,7 +40,8 @@ func startNATS(t *testing.T, n int, edit func(string) string) *natsServers {
 	}
 	data := t.TempDir()
 	s := &natsServers{t: t, seed: filepath.Join(data, "secrets", "operator.seed"), all: make([]*server.Server, n)}
-	clients, routes := freeAddresses(t, n), freeAddresses(t, n)
+	addrs := clustertest.FreeAddrs(t, 2*n)
+	clients, routes := addrs[:n], addrs[n:]
 	for i := range n {
 		cfg := ServerConfig{Name: fmt.Sprint("nats-", i+1), Listen: clients[i], Dir: t.TempDir()}
 		if n > 1 {
@@ -315,7 +317,7 @@ func TestExternalServersRefused(t *testing.T) {
 		"syncs later":      {with(lazy, nil), "confirms messages before they are on disk"},
 		"no JetStream":     {with(empty, nil), "has no JetStream"},
 		"no operator":      {with(open, nil), "do not run in operator mode"},
-		"nobody there":     {with(good, func(c *Config) { c.External.URLs = freeAddresses(t, 1) }), "can't be reached"},
+		"nobody there":     {with(good, func(c *Config) { c.External.URLs = clustertest.FreeAddrs(t, 1) }), "can't be reached"},
 		"TLS":              {with(good, func(c *Config) { c.External.URLs[0] = "tls" + c.External.URLs[0][4:] }), "do not agree on TLS"},
 		"a password":       {with(good, func(c *Config) { c.External.URLs[0] = "nats://me:pw@x:1" }), "holds a password"},
 		"no URL":           {with(good, func(c *Config) { c.External.URLs[0] = "http://x" }), "is not nats://host:port"},

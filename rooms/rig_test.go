@@ -5,17 +5,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nkeys"
 	"go.uber.org/goleak"
 
 	"parley/broker"
+	"parley/internal/clustertest"
 	"parley/internal/fault"
 )
 
@@ -80,19 +77,7 @@ func (n *node) newAccount(name string) broker.AccountID {
 func startCluster(t *testing.T, cfg Config) []*node {
 	t.Helper()
 	const size = 3
-	kp, err := nkeys.CreateOperator()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := kp.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "operator.seed")
-	if err := os.WriteFile(file, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	routes := freeAddresses(t, size)
+	file, routes := clustertest.OperatorSeed(t), clustertest.FreeAddrs(t, size)
 	all := make([]*node, size)
 	var starting sync.WaitGroup
 	for i := range size {
@@ -106,20 +91,6 @@ func startCluster(t *testing.T, cfg Config) []*node {
 	account := all[0].newAccount("acme")
 	for _, n := range all {
 		n.account = account
-	}
-	return all
-}
-
-// freeAddresses returns addresses that nobody listens on.
-func freeAddresses(t testing.TB, n int) (all []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end, so that all differ
-		all = append(all, l.Addr().String())
 	}
 	return all
 }

@@ -2,36 +2,20 @@ package sessions
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nkeys"
-
 	"parley/broker"
+	"parley/internal/clustertest"
 )
 
 // startCluster runs three nodes with one tenant.
 func startCluster(t *testing.T, cfg Config) []*bench {
 	t.Helper()
 	const size = 3
-	kp, err := nkeys.CreateOperator()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := kp.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "operator.seed")
-	if err := os.WriteFile(file, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	routes := freeAddresses(t, size)
+	file, routes := clustertest.OperatorSeed(t), clustertest.FreeAddrs(t, size)
 	all := make([]*bench, size)
 	var starting sync.WaitGroup
 	for i := range size {
@@ -46,20 +30,6 @@ func startCluster(t *testing.T, cfg Config) []*bench {
 	for _, b := range all {
 		b.account = all[0].account
 		b.user = Principal{Tenant: "acme", Account: b.account, User: "ann"}
-	}
-	return all
-}
-
-// freeAddresses returns addresses that nobody listens on.
-func freeAddresses(t testing.TB, n int) (all []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end, so that all differ
-		all = append(all, l.Addr().String())
 	}
 	return all
 }
