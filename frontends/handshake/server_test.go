@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -49,7 +49,7 @@ func behind() *http.Server {
 		fmt.Fprintf(nc, "%s for %s, then %q", r.URL, r.Header.Get("X-Client"), early)
 	})
 	return &http.Server{
-		Handler: mux, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 4 << 10, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: mux, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 4 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 }
 
