@@ -403,6 +403,7 @@ func TestServiceRates(t *testing.T) {
 		t.Fatal(err)
 	}
 	noisy, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentialBytes(creds), nats.MaxReconnects(-1), nats.ReconnectWait(5*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { lost <- struct{}{} }), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
 	if err != nil {
 		t.Fatal(err)
@@ -442,6 +443,15 @@ func TestServiceRates(t *testing.T) {
 	w.counted(t, "acme", tenants.TenantMessagesPerSecond, own, all)
 	<-back // the server has let it in, and the guard has it leave again
 	<-lost
+	for barred := false; !barred; { // it does not wait before it comes again, so that the server refuses it
+		again, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentialBytes(creds), nats.NoReconnect())
+		if barred = err != nil && strings.Contains(strings.ToLower(err.Error()), "authorization"); err == nil {
+			again.Close()
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("it may come again and again")
+		}
+	}
 	w.limit(t, "acme", "tenant_messages_per_second=default")
 	for stays := false; !stays; {
 		select {
