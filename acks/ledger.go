@@ -37,10 +37,12 @@ type Taker interface {
 // Ledger is one connection's share of a place: it takes messages from it and remembers them until the client has
 // acknowledged them. What it still holds at Close is delivered again, there or elsewhere.
 type Ledger struct {
+	terms  Terms
+	place  jetstream.Consumer
 	wait   time.Duration
 	taker  Taker
-	taking jetstream.ConsumeContext
-	room   chan struct{} // one value for each message that may still be pending
+	taking jetstream.ConsumeContext // nil before Start
+	room   chan struct{}            // one value for each message that may still be pending
 	closed chan struct{}
 
 	mu      sync.Mutex
@@ -55,23 +57,29 @@ type entry struct {
 	due time.Time // when the place delivers it again by itself
 }
 
-// OpenLedger begins to take messages from the place of the terms for taker. The caller closes the Ledger.
+// OpenLedger opens the place of the terms, which from now on misses nothing. Nothing is taken from it before Start. The caller
+// closes the Ledger.
 func OpenLedger(ctx context.Context, conn *broker.Conn, t Terms, taker Taker) (*Ledger, error) {
 	place, err := openPlace(ctx, conn, t)
 	if err != nil {
 		return nil, err
 	}
 	l := &Ledger{
-		wait: t.consumerConfig().AckWait, taker: taker,
+		terms: t, place: place, wait: t.consumerConfig().AckWait, taker: taker,
 		room: make(chan struct{}, maxPending), closed: make(chan struct{}), pending: map[string][]entry{},
 	}
 	for range maxPending {
 		l.room <- struct{}{}
 	}
-	if l.taking, err = place.Consume(l.take, jetstream.PullMaxMessages(prefetch)); err != nil {
-		return nil, placeFault(t, err)
-	}
 	return l, nil
+}
+
+// Start begins to take messages for the taker. It is called once.
+func (l *Ledger) Start() (err error) {
+	if l.taking, err = l.place.Consume(l.take, jetstream.PullMaxMessages(prefetch)); err != nil {
+		return placeFault(l.terms, err)
+	}
+	return nil
 }
 
 // take hands one message on, when the client has room for it.
@@ -208,8 +216,10 @@ func (l *Ledger) Close() {
 
 // end waits until nothing comes any more, and gives back what there is.
 func (l *Ledger) end() {
-	l.taking.Drain() // what waits in this process still comes to take
-	<-l.taking.Closed()
+	if l.taking != nil {
+		l.taking.Drain() // what waits in this process still comes to take
+		<-l.taking.Closed()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, entries := range l.pending {

@@ -27,6 +27,9 @@ func TestClosingUsesNoDeliveriesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := closing.Start(); err != nil {
+		t.Fatal(err)
+	}
 	close(closing.closed) // as Close begins; the place does not know of it yet
 	got := make(receipts, 1)
 	if err := b.publisher(t, Config{}).Publish(t.Context(), Message{Subject: to, Data: []byte("a")}, got); err != nil {
@@ -45,6 +48,9 @@ func TestClosingUsesNoDeliveriesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	if err := l.Start(); err != nil {
+		t.Fatal(err)
+	}
 	if text := <-next; text != "a" {
 		t.Errorf("got %q", text)
 	}

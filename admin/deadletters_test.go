@@ -43,6 +43,9 @@ func giveUp(t *testing.T, w *world, n int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(place.Close)
+	if err := place.Start(); err != nil {
+		t.Fatal(err)
+	}
 	for given := 0; given < n; {
 		for i := range n {
 			if ok, err := place.Nack("m"+strconv.Itoa(i), 0, 0); err != nil {

@@ -34,8 +34,8 @@ type Consumption struct {
 	name  string
 }
 
-// Consume begins delivery to sink. What is delivered waits for Consumption.Ack; without it, or when the Consumption is
-// closed, it is delivered again. The caller closes it.
+// Consume opens a place for sink, which misses nothing from now on; delivery begins with Consumption.Start. What is delivered
+// waits for Consumption.Ack; without it, or when the Consumption is closed, it is delivered again. The caller closes it.
 func (s *Space) Consume(ctx context.Context, to Address, opts ConsumeOptions, sink Sink) (*Consumption, error) {
 	if err := to.check(); err != nil {
 		return nil, err

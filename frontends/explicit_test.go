@@ -1,6 +1,7 @@
 package frontends
 
 import (
+	"fmt"
 	"testing"
 
 	"parley/channels"
@@ -15,8 +16,6 @@ func TestExplicitAcknowledgement(t *testing.T) {
 		ann.expect("ACK:" + id)
 	}
 	bob := w.agent(t, "acme", "bob", "&channel_id=jobs&ack=explicit&durable=pool&max_deliveries=2")
-	bob.send(`{"id":"p","type":"ping"}`)
-	bob.expect("ACK:p") // served, so that the place exists
 	send("1", "")
 	send("d", `,"target":"bob"`)
 	got := bob.expect("message:1", "message:d")
@@ -71,5 +70,19 @@ func TestExplicitAcknowledgement(t *testing.T) {
 	spy.send(`{"id":"p","type":"ping"}`)
 	if f := spy.next(); f["message_id"] != "p" {
 		t.Errorf("the other tenant got %v", f)
+	}
+}
+
+// TestPlacesBeginWithTheirConnections: a place that is new misses nothing that is published once its connection is open.
+func TestPlacesBeginWithTheirConnections(t *testing.T) {
+	w := newWorld(t)
+	ann := w.agent(t, "acme", "ann", "&channel_id=jobs&echo=false")
+	for i := range 20 {
+		bob := w.agent(t, "acme", "bob", fmt.Sprint("&channel_id=jobs&ack=explicit&durable=pool", i))
+		id := fmt.Sprint("m", i)
+		ann.send(`{"id":"` + id + `","type":"message","content":1}`)
+		ann.expect("ACK:" + id)
+		bob.expect("message:" + id)
+		bob.conn.CloseNow()
 	}
 }

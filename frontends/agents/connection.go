@@ -60,7 +60,7 @@ func (c *connection) options() channels.SubscribeOptions {
 }
 
 // prepare makes true what the client may rely on from the moment it sees its connection open: that it is online, and that
-// it misses nothing. Places that wait for acknowledgements keep themselves and are opened with the socket.
+// it misses nothing.
 func (c *connection) prepare(ctx context.Context) error {
 	if c.terms.channel == "" {
 		c.present = c.space.Enter(c.grant.Agent)
@@ -68,7 +68,7 @@ func (c *connection) prepare(ctx context.Context) error {
 		c.present = c.space.Enter(c.grant.Agent, c.terms.channel)
 	}
 	if c.terms.explicit {
-		return nil
+		return c.prepareExplicit()
 	}
 	inbox, err := c.space.SubscribeInbox(ctx, c.grant.Agent)
 	if err != nil {
@@ -108,26 +108,18 @@ func (c *connection) serve(*ws.Conn) {
 
 // begin starts delivery.
 func (c *connection) begin() error {
-	if !c.terms.explicit {
-		for _, s := range c.subs {
-			s.place.(*channels.Subscription).Start(c, c.terms.since)
+	if c.terms.explicit {
+		for _, place := range c.places() {
+			if err := place.Start(); err != nil {
+				return err
+			}
 		}
-		c.inbox.(*channels.Subscription).StartInbox(c)
 		return nil
 	}
-	inbox, err := c.consume(channels.Address{Tenant: c.grant.Tenant, Agent: c.grant.Agent}, "", channels.Since{})
-	if err != nil {
-		return err
+	for _, s := range c.subs {
+		s.place.(*channels.Subscription).Start(c, c.terms.since)
 	}
-	c.inbox = inbox
-	if c.terms.channel == "" {
-		return nil
-	}
-	work, err := c.consume(c.address(c.terms.channel), c.terms.durable, c.terms.since)
-	if err != nil {
-		return err
-	}
-	c.subs = append(c.subs, subscription{c.terms.channel, work})
+	c.inbox.(*channels.Subscription).StartInbox(c)
 	return nil
 }
 

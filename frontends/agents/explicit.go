@@ -12,7 +12,7 @@ import (
 // maxDelay bounds how long a client may put a message off.
 const maxDelay = time.Hour
 
-// consume opens a place whose messages wait for the client's ACK.
+// consume opens a place whose messages wait for the client's ACK. They come when it is started.
 func (c *connection) consume(to channels.Address, durable broker.Token, since channels.Since) (*channels.Consumption, error) {
 	ctx, cancel := c.patience()
 	defer cancel()
@@ -20,6 +20,24 @@ func (c *connection) consume(to channels.Address, durable broker.Token, since ch
 		Agent: c.grant.Agent, Durable: durable, Quiet: c.terms.quiet, Since: since,
 		Wait: c.terms.wait, MaxDeliveries: c.terms.maxDeliveries,
 	}, c)
+}
+
+// prepareExplicit is prepare on a connection that acknowledges by itself.
+func (c *connection) prepareExplicit() error {
+	inbox, err := c.consume(channels.Address{Tenant: c.grant.Tenant, Agent: c.grant.Agent}, "", channels.Since{})
+	if err != nil {
+		return err
+	}
+	c.inbox = inbox
+	if c.terms.channel == "" {
+		return nil
+	}
+	work, err := c.consume(c.address(c.terms.channel), c.terms.durable, c.terms.since)
+	if err != nil {
+		return err
+	}
+	c.subs = append(c.subs, subscription{c.terms.channel, work})
+	return nil
 }
 
 // subscribeExplicit is subscribe on a connection that acknowledges by itself. Its ACK does not wait for the first message,
@@ -35,6 +53,10 @@ func (c *connection) subscribeExplicit(req request, name broker.Name, since chan
 	}
 	work, err := c.consume(c.address(name), durable, since)
 	if err != nil {
+		return err
+	}
+	if err := work.Start(); err != nil {
+		work.Close()
 		return err
 	}
 	c.subs = append(c.subs, subscription{name, work})
