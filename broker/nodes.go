@@ -76,7 +76,7 @@ func (e *Engine) joinNodes(ctx context.Context) error {
 
 // follow begins to watch the other nodes, and returns when it knows all that live. The watch ends with leaveNodes.
 func (n *nodes) follow(ctx context.Context) error {
-	watch, err := n.kv.WatchAll(context.WithoutCancel(ctx))
+	watch, err := watch(ctx, n.kv, ">")
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,35 @@ func Rewatch(ctx context.Context, kv jetstream.KeyValue, keys string, old jetstr
 	if err != nil {
 		return old
 	}
-	watch, err := kv.Watch(context.WithoutCancel(ctx), keys)
+	w, err := watch(ctx, kv, keys)
 	if err != nil {
 		return old
 	}
 	spawn(func() { EndWatch(old) })
-	return watch
+	return w
+}
+
+// watching is a watch with a context of its own, which Stop ends: until then the client keeps a goroutine for it.
+type watching struct {
+	jetstream.KeyWatcher
+	end context.CancelFunc
+}
+
+// Stop implements jetstream.KeyWatcher.
+func (w *watching) Stop() error {
+	defer w.end()
+	return w.KeyWatcher.Stop()
+}
+
+// watch begins a watch that goes on when ctx ends, until Stop.
+func watch(ctx context.Context, kv jetstream.KeyValue, keys string) (jetstream.KeyWatcher, error) {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	w, err := kv.Watch(life, keys)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &watching{w, end}, nil
 }
 
 // EndWatch stops a watch and reads what it still delivers, which would block it. It may take some seconds when the

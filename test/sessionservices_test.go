@@ -133,6 +133,7 @@ func TestServiceIsRefused(t *testing.T) {
 	acme, evil := newTenant(t, server, "acme"), newTenant(t, server, "evil")
 	service, stranger := acme.service("desk"), evil.service("desk")
 	_, id := acme.chat("bob")
+	evil.chat("eve") // whose tenant answers services from now on; for a service alone it is opened behind its connection
 	for _, c := range []struct {
 		name      string
 		who       *rig.Service
