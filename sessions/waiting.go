@@ -72,6 +72,9 @@ func (w *waiting) open(ctx context.Context) (err error) {
 	if w.bucket != nil {
 		return nil
 	}
+	// A server that is closed while it makes a bucket leaves a part of it running: ctx's end must not get ahead of its answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), openWithin)
+	defer cancel()
 	w.bucket, err = w.engine.Bucket(ctx, jetstream.KeyValueConfig{
 		Bucket: "handoffs", Description: "Sessions that wait for a human, by account.", History: 1, Storage: jetstream.FileStorage,
 		TTL: waitingKept, LimitMarkerTTL: waitingMarked,
