@@ -34,7 +34,7 @@ deps: ## Install what the tests need from Debian and npm, if it is missing
 # -race waits a second before it ends.
 test: export GORACE = atexit_sleep_ms=0
 test: deps fmt-check vet ## Run all tests under the race detector (installs what is missing first)
-	go test -race -timeout 18m -parallel 4 ./...
+	go test -race -timeout 18m -parallel 2 ./...
 	go test -run Allocat -timeout 2m ./acks ./channels ./frontends/... ./internal/rawjson
 
 .PHONY: vet

@@ -100,9 +100,7 @@ func (l *Ledger) take(msg jetstream.Msg) {
 		return
 	}
 	l.add(id, entry{stored.Seq, msg, time.Now().Add(l.wait)}) // before the client can answer
-	if err := l.taker.Send(frame); err != nil {
-		_, _ = l.Nack(id, stored.Seq, 0)
-	}
+	_ = l.taker.Send(frame)                                   // a client that is gone is followed by Close, which gives it back; at once it would come here again
 }
 
 // awaitRoom waits until another message may be pending, and reports whether the ledger is still open. What is overdue is

@@ -51,7 +51,7 @@ func serveAlike(t *testing.T, a, b, c *rig.Server) {
 	}
 	t.Logf("a tenant suspended on one node was cut off on the others %s later", time.Since(cut))
 	c.MustCLI("tenant", "resume", "acme")
-	on(a).agent("alice", "general").Publish("again")
+	on(c).agent("alice", "general").Publish("again")
 	a.MustCLI("tenant", "delete", "acme", "--yes")
 	if out := b.MustCLI("tenant", "list"); out != "" && rig.Contains([]rig.Frame{{"out": out}}, "acme") {
 		awaitGone(t, b, "acme")
