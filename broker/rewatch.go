@@ -37,9 +37,9 @@ func (w *watching) Stop() error {
 }
 
 // watch begins a watch that goes on when ctx ends, until Stop.
-func watch(ctx context.Context, kv jetstream.KeyValue, keys string) (jetstream.KeyWatcher, error) {
+func watch(ctx context.Context, kv jetstream.KeyValue, keys string, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	w, err := kv.Watch(life, keys)
+	w, err := kv.Watch(life, keys, opts...)
 	if err != nil {
 		end()
 		return nil, err

@@ -2,7 +2,6 @@ package tenants
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,28 +77,13 @@ func (u *uses) restore(stale map[string]time.Time) {
 
 // of returns when the keys of an account were used last, by their ids.
 func (u *uses) of(ctx context.Context, account broker.AccountID) (map[string]time.Time, error) {
-	watch, err := u.bucket.Watch(ctx, useKey(account, "*"), jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, err
-	}
-	defer broker.EndWatch(watch)
 	last := map[string]time.Time{}
-	for {
-		select {
-		case e, ok := <-watch.Updates():
-			switch {
-			case !ok:
-				return nil, errors.New("the watch has ended")
-			case e == nil:
-				return last, nil
-			}
-			if at, err := time.Parse(time.RFC3339, string(e.Value())); err == nil {
-				last[strings.TrimPrefix(e.Key(), useKey(account, ""))] = at
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	err := broker.Present(ctx, u.bucket, useKey(account, "*"), func(e jetstream.KeyValueEntry) {
+		if at, err := time.Parse(time.RFC3339, string(e.Value())); err == nil {
+			last[strings.TrimPrefix(e.Key(), useKey(account, ""))] = at
 		}
-	}
+	})
+	return last, err
 }
 
 // writeUses writes down what was used until ctx ends, and then once more.

@@ -3,7 +3,6 @@ package tenants
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -145,32 +144,20 @@ func (l *Ledger) Read(ctx context.Context, from, until time.Time, only broker.Ac
 	if only != "" {
 		who = string(only)
 	}
-	watch, err := l.bucket.Watch(ctx, day+"."+who+".*", jetstream.IgnoreDeletes())
+	sums := map[Entry]Usage{} // by day and account
+	err := broker.Present(ctx, l.bucket, day+"."+who+".*", func(e jetstream.KeyValueEntry) {
+		parts := strings.SplitN(e.Key(), ".", 3)
+		var u Usage
+		if len(parts) != 3 || parts[0] < first || parts[0] > last || json.Unmarshal(e.Value(), &u) != nil {
+			return // nobody but a Ledger writes here
+		}
+		key := Entry{Day: parts[0], Account: broker.AccountID(parts[1])}
+		sums[key] = sums[key].Plus(u)
+	})
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The ledger of usage can't be read now.")
 	}
-	defer broker.EndWatch(watch)
-	sums := map[Entry]Usage{} // by day and account
-	for {
-		select {
-		case e, ok := <-watch.Updates():
-			if !ok {
-				return nil, fault.Wrap(fault.Unavailable, errors.New("the watch has ended"), "The ledger of usage can't be read now.")
-			}
-			if e == nil {
-				return sorted(sums), nil
-			}
-			parts := strings.SplitN(e.Key(), ".", 3)
-			var u Usage
-			if len(parts) != 3 || parts[0] < first || parts[0] > last || json.Unmarshal(e.Value(), &u) != nil {
-				continue // nobody but a Ledger writes here
-			}
-			key := Entry{Day: parts[0], Account: broker.AccountID(parts[1])}
-			sums[key] = sums[key].Plus(u)
-		case <-ctx.Done():
-			return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "The ledger of usage can't be read now.")
-		}
-	}
+	return sorted(sums), nil
 }
 
 func sorted(sums map[Entry]Usage) []Entry {

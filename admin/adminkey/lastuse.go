@@ -2,7 +2,6 @@ package adminkey
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -54,26 +53,11 @@ func (s *Store) List(ctx context.Context) ([]Key, error) {
 
 // used returns when keys were used last, by their names.
 func (s *Store) used(ctx context.Context) (map[string]time.Time, error) {
-	watch, err := s.bucket.Watch(ctx, usedRoot+"*", jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, err
-	}
-	defer broker.EndWatch(watch)
 	last := map[string]time.Time{}
-	for {
-		select {
-		case e, ok := <-watch.Updates():
-			switch {
-			case !ok:
-				return nil, errors.New("the watch has ended")
-			case e == nil:
-				return last, nil
-			}
-			if at, err := time.Parse(time.RFC3339, string(e.Value())); err == nil {
-				last[e.Key()[len(usedRoot):]] = at
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	err := broker.Present(ctx, s.bucket, usedRoot+"*", func(e jetstream.KeyValueEntry) {
+		if at, err := time.Parse(time.RFC3339, string(e.Value())); err == nil {
+			last[e.Key()[len(usedRoot):]] = at
 		}
-	}
+	})
+	return last, err
 }
