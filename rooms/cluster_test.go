@@ -58,7 +58,7 @@ func TestNodes(t *testing.T) {
 	// Bob is on a node that dies without a word. Cleo is where Ann is now.
 	ann.signal(bob, "before")
 	bob.awaitSignals(2)
-	all[1].stop()
+	all[1].Stop()
 	ann.signal(bob, "meanwhile 1")
 	ann.signal(bob, "meanwhile 2")
 	back := bob.back(all[2], nil)
@@ -102,7 +102,7 @@ func TestGhosts(t *testing.T) {
 		last := told[len(told)-1]
 		return last.Kind == Welcomed && last.Room == "s" && last.Welcome.Self.ID == ann.id()
 	})
-	all[1].stop()
+	all[1].Stop()
 	if d := cleo.awaitPeer(Departed, bob.id()); d.Reason != Timeout {
 		t.Errorf("Cleo was told %+v", d)
 	}

@@ -1,10 +1,7 @@
 package rooms
 
 import (
-	"cmp"
-	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/broker"
-	"parley/internal/clustertest"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 )
 
@@ -21,76 +18,49 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds what a test waits for that must come.
 const patience = 30 * time.Second
 
-// node is an engine with a running hub.
+// node is an engine with a running hub, and a tenant.
 type node struct {
+	*brokertest.Node
 	t       testing.TB
-	engine  *broker.Engine
 	hub     *Hub
-	stop    func()
 	account broker.AccountID
 }
 
-func startNode(t testing.TB, about broker.Config, cfg Config) *node {
+func withHub(t testing.TB, n *brokertest.Node, cfg Config, account broker.AccountID) *node {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	about.Listen = cmp.Or(about.Listen, "127.0.0.1:0")
-	engine, err := broker.Open(t.Context(), about, log)
+	hub, err := NewHub(cfg, n.Engine, n.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub, err := NewHub(cfg, engine, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = hub.Run(ctx) })
-	n := &node{t: t, engine: engine, hub: hub, stop: sync.OnceFunc(func() {
-		stop()
-		running.Wait()
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})}
-	t.Cleanup(n.stop)
-	return n
+	n.Run(hub.Run)
+	return &node{n, t, hub, account}
 }
 
-// start runs one node with a tenant.
+// start runs one node.
 func start(t testing.TB, cfg Config) *node {
 	t.Helper()
-	n := startNode(t, broker.Config{DataDir: t.TempDir()}, cfg)
-	n.account = n.newAccount("acme")
-	return n
+	return startOn(t, t.TempDir(), cfg)
 }
 
-func (n *node) newAccount(name string) broker.AccountID {
-	n.t.Helper()
-	a := broker.NewAccountID()
-	if err := n.engine.PutAccount(n.t.Context(), broker.Account{ID: a, Name: name}); err != nil {
-		n.t.Fatal(err)
-	}
-	return a
+func startOn(t testing.TB, dir string, cfg Config) *node {
+	t.Helper()
+	n := brokertest.Start(t, broker.Config{DataDir: dir})
+	return withHub(t, n, cfg, brokertest.NewAccount(t, "acme", n))
+}
+
+// startAgain starts a node that was stopped.
+func startAgain(t testing.TB, dir string, cfg Config, before *node) *node {
+	t.Helper()
+	return withHub(t, brokertest.Start(t, broker.Config{DataDir: dir}), cfg, before.account)
 }
 
 // startCluster runs three nodes with one tenant.
-func startCluster(t *testing.T, cfg Config) []*node {
+func startCluster(t *testing.T, cfg Config) (all []*node) {
 	t.Helper()
-	const size = 3
-	file, routes := clustertest.OperatorSeed(t), clustertest.FreeAddrs(t, size)
-	all := make([]*node, size)
-	var starting sync.WaitGroup
-	for i := range size {
-		about := broker.Config{
-			DataDir: t.TempDir(), ServerName: fmt.Sprint("n", i+1), SeedFile: file,
-			Cluster: broker.Cluster{Name: "test", Listen: routes[i], Routes: routes, Found: i == 0},
-		}
-		starting.Go(func() { all[i] = startNode(t, about, cfg) })
-	}
-	starting.Wait()
-	account := all[0].newAccount("acme")
-	for _, n := range all {
-		n.account = account
+	nodes := brokertest.StartCluster(t, 3)
+	account := brokertest.NewAccount(t, "acme", nodes...)
+	for _, n := range nodes {
+		all = append(all, withHub(t, n, cfg, account))
 	}
 	return all
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"parley/broker"
 	"parley/internal/fault"
 )
 
@@ -218,12 +217,10 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	const grace = 8 * time.Second
 	dir := t.TempDir()
-	n := startNode(t, broker.Config{DataDir: dir}, Config{Grace: grace})
-	n.account = n.newAccount("acme")
+	n := startOn(t, dir, Config{Grace: grace})
 	ann, bob := n.join("r", "Ann"), n.join("r", "Bob")
-	n.stop()
-	again := startNode(t, broker.Config{DataDir: dir}, Config{Grace: grace})
-	again.account = n.account
+	n.Stop()
+	again := startAgain(t, dir, Config{Grace: grace}, n)
 	ann = ann.back(again, nil)
 	if w := ann.welcome(); !w.Resumed || len(w.Others) != 1 || w.Others[0].ID != bob.id() || w.Others[0].Polite {
 		t.Errorf("Ann is welcomed with %+v", w)
@@ -237,12 +234,10 @@ func TestRestart(t *testing.T) {
 func TestNoGhosts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	n := startNode(t, broker.Config{DataDir: dir}, Config{})
-	n.account = n.newAccount("acme")
+	n := startOn(t, dir, Config{})
 	n.join("r", "Ann")
-	n.stop()
-	again := startNode(t, broker.Config{DataDir: dir}, Config{Grace: time.Nanosecond})
-	again.account = n.account
+	n.Stop()
+	again := startAgain(t, dir, Config{Grace: time.Nanosecond}, n)
 	if all, total, err := again.hub.List(t.Context(), again.principal(), 0, 0); err != nil || total != 0 {
 		t.Errorf("%+v, %d, %v", all, total, err)
 	}

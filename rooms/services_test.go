@@ -2,8 +2,6 @@ package rooms
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,23 +10,20 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 )
 
 // service connects with credentials that allow what a service may do with rooms.
 func (n *node) service(account broker.AccountID) *nats.Conn {
 	n.t.Helper()
-	creds, _, err := n.engine.Creds(account, broker.CredsRequest{
+	creds, _, err := n.Creds(account, broker.CredsRequest{
 		Name: "desk", Publish: []string{"meet.*.do.*"}, Subscribe: []string{"meet.*.event", "_INBOX.>"},
 	})
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	file := filepath.Join(n.t.TempDir(), "service.creds")
-	if err := os.WriteFile(file, creds, 0o600); err != nil {
-		n.t.Fatal(err)
-	}
-	nc, err := nats.Connect(n.engine.ServicesURL(), nats.UserCredentials(file))
+	nc, err := nats.Connect(n.ServicesURL(), nats.UserCredentialBytes(creds))
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -55,7 +50,7 @@ func TestServices(t *testing.T) {
 	t.Parallel()
 	n := start(t, Config{MaxParticipants: 2})
 	nc := n.service(n.account)
-	spy := n.service(n.newAccount("evil"))
+	spy := n.service(brokertest.NewAccount(t, "evil", n.Node))
 	heard, err := spy.SubscribeSync("meet.*.event")
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +170,7 @@ func TestServicesSendNothingBetweenNodes(t *testing.T) {
 	t.Parallel()
 	n := start(t, Config{})
 	for _, subject := range []string{"gateway.meet.r.x", "gateway.>", "$KV.rooms.r"} {
-		_, _, err := n.engine.Creds(n.account, broker.CredsRequest{Name: "x", Publish: []string{subject}})
+		_, _, err := n.Creds(n.account, broker.CredsRequest{Name: "x", Publish: []string{subject}})
 		wantCode(t, subject, err, fault.InvalidID)
 	}
 }

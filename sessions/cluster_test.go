@@ -7,29 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"parley/broker"
-	"parley/internal/clustertest"
+	"parley/broker/brokertest"
 )
 
 // startCluster runs three nodes with one tenant.
-func startCluster(t *testing.T, cfg Config) []*bench {
+func startCluster(t *testing.T, cfg Config) (all []*bench) {
 	t.Helper()
-	const size = 3
-	file, routes := clustertest.OperatorSeed(t), clustertest.FreeAddrs(t, size)
-	all := make([]*bench, size)
-	var starting sync.WaitGroup
-	for i := range size {
-		about := broker.Config{
-			DataDir: t.TempDir(), ServerName: fmt.Sprint("n", i+1), SeedFile: file,
-			Cluster: broker.Cluster{Name: "test", Listen: routes[i], Routes: routes, Found: i == 0},
-		}
-		starting.Go(func() { all[i] = &bench{t: t, cfg: cfg, node: startNode(t, about, cfg)} })
-	}
-	starting.Wait()
-	all[0].account = all[0].newAccount("acme")
-	for _, b := range all {
-		b.account = all[0].account
-		b.user = Principal{Tenant: "acme", Account: b.account, User: "ann"}
+	nodes := brokertest.StartCluster(t, 3)
+	account := brokertest.NewAccount(t, "acme", nodes...)
+	for _, n := range nodes {
+		all = append(all, newBench(t, n, cfg, account))
 	}
 	return all
 }
@@ -55,7 +42,7 @@ func TestNodes(t *testing.T) {
 	var want strings.Builder
 	for i := range 20 {
 		if i == 10 {
-			all[0].stop()
+			all[0].Stop()
 		}
 		word := fmt.Sprint(i, " ")
 		want.WriteString(word)

@@ -1,14 +1,9 @@
 package sessions
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +15,7 @@ import (
 
 	"parley/acks"
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 )
 
@@ -28,49 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds what a test waits for that must come.
 const patience = 30 * time.Second
 
-// node is an engine with a running hub.
-type node struct {
-	engine *broker.Engine
-	hub    *Hub
-	stop   func()
-}
-
-func startNode(t testing.TB, about broker.Config, cfg Config) *node {
-	t.Helper()
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	about.Listen = cmp.Or(about.Listen, "127.0.0.1:0")
-	engine, err := broker.Open(t.Context(), about, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	committer := acks.NewCommitter(engine.Sync)
-	var hubs, commits sync.WaitGroup
-	hubCtx, stopHub := context.WithCancel(context.Background())
-	commitCtx, stopCommits := context.WithCancel(context.Background())
-	commits.Go(func() { _ = committer.Run(commitCtx) })
-	hub, err := NewHub(cfg, engine, committer, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hubs.Go(func() { _ = hub.Run(hubCtx) })
-	n := &node{engine: engine, hub: hub, stop: sync.OnceFunc(func() {
-		stopHub()
-		hubs.Wait()
-		stopCommits()
-		commits.Wait()
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})}
-	t.Cleanup(n.stop)
-	return n
-}
-
-// bench is one node with one tenant and one of its users.
+// bench is a node with a running hub, one tenant and one of its users.
 type bench struct {
-	*node
+	*brokertest.Node
 	t       testing.TB
-	dir     string
+	hub     *Hub
+	store   broker.Config
 	cfg     Config
 	account broker.AccountID
 	user    Principal
@@ -78,27 +37,42 @@ type bench struct {
 
 func setup(t testing.TB, cfg Config) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), cfg: cfg}
-	b.node = startNode(t, broker.Config{DataDir: b.dir}, cfg)
-	b.account = b.newAccount("acme")
-	b.user = Principal{Tenant: "acme", Account: b.account, User: "ann"}
+	return setupOn(t, broker.Config{}, cfg)
+}
+
+func setupOn(t testing.TB, store broker.Config, cfg Config) *bench {
+	t.Helper()
+	store.DataDir = t.TempDir()
+	n := brokertest.Start(t, store)
+	b := newBench(t, n, cfg, brokertest.NewAccount(t, "acme", n))
+	b.store = store
 	return b
 }
 
-func (b *bench) newAccount(name string) broker.AccountID {
-	b.t.Helper()
-	a := broker.NewAccountID()
-	if err := b.engine.PutAccount(b.t.Context(), broker.Account{ID: a, Name: name}); err != nil {
-		b.t.Fatal(err)
-	}
-	return a
+func newBench(t testing.TB, n *brokertest.Node, cfg Config, account broker.AccountID) *bench {
+	t.Helper()
+	b := &bench{t: t, cfg: cfg, account: account, user: Principal{Tenant: "acme", Account: account, User: "ann"}}
+	b.runOn(n)
+	return b
 }
 
-// restart stops the node and starts it again with the same data.
+func (b *bench) runOn(n *brokertest.Node) {
+	b.t.Helper()
+	committer := acks.NewCommitter(n.Sync)
+	hub, err := NewHub(b.cfg, n.Engine, committer, n.Log)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	n.Run(committer.Run)
+	n.Run(hub.Run)
+	b.Node, b.hub = n, hub
+}
+
+// restart stops the node, if it runs, and starts it again with the same data.
 func (b *bench) restart() {
 	b.t.Helper()
-	b.stop()
-	b.node = startNode(b.t, broker.Config{DataDir: b.dir}, b.cfg)
+	b.Stop()
+	b.runOn(brokertest.Start(b.t, b.store))
 }
 
 func (b *bench) operator(name string) Principal {
@@ -264,17 +238,13 @@ func (b *bench) worker(name string) *worker {
 // service connects to the tenant's account over TCP as something that may do everything there.
 func (b *bench) service(name string, more ...string) *nats.Conn {
 	b.t.Helper()
-	creds, _, err := b.engine.Creds(b.account, broker.CredsRequest{
+	creds, _, err := b.Creds(b.account, broker.CredsRequest{
 		Name: name, Queue: defaultQueue, Publish: append(more, "session.>", "_INBOX.>"), Subscribe: []string{"session.>", "live.>", "_INBOX.>"},
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	file := filepath.Join(b.t.TempDir(), name+".creds")
-	if err := os.WriteFile(file, creds, 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-	nc, err := nats.Connect(b.engine.ServicesURL(), nats.UserCredentials(file), nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	nc, err := nats.Connect(b.ServicesURL(), nats.UserCredentialBytes(creds), nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		b.t.Fatal(err)
 	}

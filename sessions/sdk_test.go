@@ -3,7 +3,6 @@ package sessions
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,13 +13,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"parley/broker"
+	"parley/internal/clustertest"
 	sdk "parley/sessions/worker"
 )
 
 // hire runs a worker of the SDK with credentials of its own until the test ends, or until stop is called.
 func (b *bench) hire(name string, cfg sdk.Config, h sdk.Handler) (stop func()) {
 	b.t.Helper()
-	creds, _, err := b.engine.Creds(b.account, broker.CredsRequest{Name: name, Queue: defaultQueue})
+	creds, _, err := b.Creds(b.account, broker.CredsRequest{Name: name, Queue: defaultQueue})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (b *bench) hire(name string, cfg sdk.Config, h sdk.Handler) (stop func()) {
 	if err := os.WriteFile(file, creds, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
-	nc, err := sdk.Connect(b.engine.ServicesURL(), file, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))
+	nc, err := sdk.Connect(b.ServicesURL(), file, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -143,17 +143,6 @@ func TestWorkersOfTheSDKTakeOver(t *testing.T) {
 	check(t, r.lines(), "created\nmessage user go\nstart assistant\nchunk one \nend assistant interrupted one \nstart assistant\nchunk one two\nend assistant complete one two")
 }
 
-// freeAddr returns an address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // awaitText waits until the reader has some of an answer.
 func (r *reader) awaitText(t testing.TB) {
 	t.Helper()
@@ -170,11 +159,7 @@ func (r *reader) awaitText(t testing.TB) {
 func TestWorkerOfTheSDKOutlivesTheNode(t *testing.T) {
 	t.Parallel()
 	const restarts, each = 3, 200
-	listen := freeAddr(t)
-	b := &bench{t: t, dir: t.TempDir(), cfg: Config{}}
-	b.node = startNode(t, broker.Config{DataDir: b.dir, Listen: listen}, b.cfg)
-	b.account = b.newAccount("acme")
-	b.user = Principal{Tenant: "acme", Account: b.account, User: "ann"}
+	b := setupOn(t, broker.Config{Listen: clustertest.FreeAddrs(t, 1)[0]}, Config{})
 	id := b.session()
 	step := make(chan struct{})
 	b.hire("w", sdk.Config{Coalesce: -1}, func(ctx context.Context, a *sdk.Answer) error {
@@ -197,9 +182,9 @@ func TestWorkerOfTheSDKOutlivesTheNode(t *testing.T) {
 		r, f := b.follow(id)
 		r.awaitText(t)
 		f.Close()
-		b.stop()
+		b.Stop()
 		step <- struct{}{} // it says more while nobody listens
-		b.node = startNode(t, broker.Config{DataDir: b.dir, Listen: listen}, b.cfg)
+		b.restart()
 	}
 	r, f := b.follow(id)
 	defer f.Close()

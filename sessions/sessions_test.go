@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 )
 
@@ -176,7 +177,6 @@ func TestRestartInMidAnswer(t *testing.T) {
 	j := w.take()
 	j.accept()
 	j.chunk("one ")
-	b.stop()
 	b.restart()
 	// The worker's connection points to a port that is gone; one to the new port goes on where it was.
 	j.nc = b.service("w2")
@@ -435,7 +435,7 @@ func TestNobodyElse(t *testing.T) {
 	b := setup(t, Config{})
 	id := b.session()
 	b.say(id, "secret")
-	other := b.newAccount("other")
+	other := brokertest.NewAccount(t, "other", b.Node)
 	ctx := t.Context()
 	for name, p := range map[string]Principal{
 		"another user":   {Tenant: "acme", Account: b.account, User: "bob"},

@@ -16,7 +16,7 @@ func (b *bench) awaitWaiting(n int) Handoffs {
 			return got
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("%s counts %d sessions that wait, want %d", b.engine.NodeName(), got.Waiting, n)
+			b.t.Fatalf("%s counts %d sessions that wait, want %d", b.NodeName(), got.Waiting, n)
 		}
 		<-time.After(5 * time.Millisecond)
 	}

@@ -60,8 +60,9 @@ func open(t testing.TB, cfg broker.Config) (*Node, error) {
 	return n, nil
 }
 
-// Run has f run beside the test until the node stops; its context ends then. What was run last ends first.
-func (n *Node) Run(f func(context.Context) error) {
+// Run has f run beside the test until the node stops, or the test calls end, which waits for it; its context ends then.
+// What was run last ends first.
+func (n *Node) Run(f func(context.Context) error) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -69,10 +70,12 @@ func (n *Node) Run(f func(context.Context) error) {
 			n.t.Error(err)
 		}
 	})
-	n.running = append(n.running, func() {
+	end = func() {
 		cancel()
 		running.Wait()
-	})
+	}
+	n.running = append(n.running, end)
+	return end
 }
 
 // Stop ends what runs on the node, and then the engine, which a test does to have the node die or to start it again. It
