@@ -1,6 +1,10 @@
 package quota
 
-import "parley/tenants"
+import (
+	"time"
+
+	"parley/tenants"
+)
 
 // Dialect is what counts for the connections of a dialect while an operator has set nothing else. 0 means that there is no
 // limit.
@@ -35,25 +39,43 @@ func (m *Meter) Tenant() *Tenant { return m.tenant }
 // floodFactor says how much faster than allowed a client is that does not want an answer.
 const floodFactor = 10
 
-// Take judges a message of n bytes. Nil means that it may go on; else it is to be dropped and answered with the error,
-// which is fault.RateLimited. flood says that the connection sends so many that it should be closed.
+const (
+	// leastRefused is how many messages a second a tenant is refused on all its connections before they are slowed down,
+	// however low its limit is: a refusal costs little.
+	leastRefused = 100
+	// longestPause bounds for how long one refusal keeps a connection from being read.
+	longestPause = second
+)
+
+// Verdict is what is to be done with a message. The zero value lets it go on.
+type Verdict struct {
+	// Refused says that the message is to be dropped, and answered with this, which is fault.RateLimited.
+	Refused error
+	// Flood says that the connection sends so many that it should be closed.
+	Flood bool
+	// Pause is for how long nothing more is to be read from the connection after the answer, so that TCP holds its client
+	// back: the tenant's connections together send faster than it may. At most a second.
+	Pause time.Duration
+}
+
+// Take judges a message of n bytes.
 //
 // It is called for every message: it takes no lock and allocates nothing unless it refuses.
-func (m *Meter) Take(n int) (flood bool, err error) {
+func (m *Meter) Take(n int) Verdict {
 	t := m.tenant
 	own, all, bytes := t.perSecond.or(m.dialect.PerSecond), t.tenantPerSecond.or(0), t.bytesPerSecond.or(0)
 	if own > 0 || all > 0 || bytes > 0 {
 		now := t.book.clock()
 		if own > 0 {
-			if flood, err = m.pace(now, own); err != nil {
-				return flood, err
+			if flood, err := m.pace(now, own); err != nil {
+				return Verdict{Refused: err, Flood: flood}
 			}
 		}
-		if err = t.pace(now, int64(n), all, bytes); err != nil {
-			return false, err
+		if err := t.pace(now, int64(n), all, bytes); err != nil {
+			return Verdict{Refused: err, Pause: t.pause(now, all)}
 		}
 	}
-	return false, nil
+	return Verdict{}
 }
 
 // pace judges the connection's own speed.
@@ -94,6 +116,12 @@ func (t *Tenant) pace(now, n, messages, bytes int64) error {
 	return nil
 }
 
+// pause counts a refusal and returns for how long the connection that has it should not be read, so that all of the tenant's
+// are refused no more messages a second than the tenant may send. A second's worth is refused at once.
+func (t *Tenant) pause(now, messages int64) time.Duration {
+	return time.Duration(t.refusals.wait(now, 1, max(leastRefused, messages), longestPause))
+}
+
 // LimitsTokens reports whether Tokens may ask for a pause.
 func (t *Tenant) LimitsTokens() bool { return t.tokensPerSecond.or(0) != 0 }
 
@@ -104,7 +132,7 @@ func (t *Tenant) Tokens(n int) (pause int64) {
 	if limit == 0 {
 		return 0
 	}
-	if pause = t.tokens.wait(t.book.clock(), int64(n), limit); pause > 0 {
+	if pause = t.tokens.wait(t.book.clock(), int64(n), limit, endless); pause > 0 {
 		t.tokensPerSecond.refuse()
 	}
 	return pause

@@ -298,10 +298,10 @@ func TestLimitsAreLive(t *testing.T) {
 	if tenant.MessageBytes() != tenants.MaxMessageBytes || m.MaySubscribe(9, "%d") != nil || m.MaySubscribe(10, "%d") == nil {
 		t.Error("limits that were changed are not in force")
 	}
-	if _, err := m.Take(1); err != nil {
-		t.Error(err)
+	if v := m.Take(1); v != (Verdict{}) {
+		t.Error(v)
 	}
-	_, err := m.Take(1)
+	err := m.Take(1).Refused
 	wantCode(t, "a second message", err, fault.RateLimited)
 	if fault.Message(err) != "A connection may send 1 messages a second." || fault.Fix(err) == "" {
 		t.Errorf("the refusal is %q, %q", fault.Message(err), fault.Fix(err))
@@ -327,8 +327,8 @@ func TestMeterAllocatesNothing(t *testing.T) {
 	r.set(tenants.Limits{tenants.MessagesPerSecond: 1 << 30, tenants.TenantMessagesPerSecond: 1 << 30, tenants.BytesPerSecond: 1 << 31})
 	m := b.Tenant("acme").Meter(&Dialect{})
 	if n := testing.AllocsPerRun(1000, func() {
-		if _, err := m.Take(100); err != nil {
-			t.Error(err)
+		if v := m.Take(100); v.Refused != nil {
+			t.Error(v.Refused)
 		}
 		_ = m.Tenant().MessageBytes()
 	}); n != 0 {
@@ -349,8 +349,8 @@ func BenchmarkMeter(b *testing.B) {
 			b.ReportAllocs()
 			m := tenant.Meter(&Dialect{})
 			for b.Loop() {
-				if _, err := m.Take(100); err != nil {
-					b.Fatal(err)
+				if v := m.Take(100); v.Refused != nil {
+					b.Fatal(v.Refused)
 				}
 				_ = m.Tenant().MessageBytes()
 			}

@@ -1,6 +1,9 @@
 package quota
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // rate measures what many connections do together, by the time at which all that was taken would have been taken at
 // exactly the allowed speed (the generic cell rate algorithm). Nothing runs for it, and a new limit counts at once.
@@ -25,13 +28,20 @@ func (r *rate) take(now, n, limit int64) bool {
 	}
 }
 
-// wait takes n and returns for how many nanoseconds whoever brings it is to wait, so that limit a second is kept.
-func (r *rate) wait(now, n, limit int64) int64 {
+// endless is the longest wait that there is.
+const endless = math.MaxInt64 - second
+
+// wait takes n and returns for how many nanoseconds whoever brings it is to wait, so that limit a second is kept. Nobody
+// waits longer than most: what would have to is not taken.
+func (r *rate) wait(now, n, limit, most int64) int64 {
 	for {
 		due := r.due.Load()
-		next, _ := spend(due, now, n, limit, second)
+		next, ok := spend(due, now, n, limit, second+most)
+		if !ok {
+			return most
+		}
 		if r.due.CompareAndSwap(due, next) {
-			return max(0, next-now-second)
+			return min(max(0, next-now-second), most)
 		}
 	}
 }

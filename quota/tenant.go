@@ -16,6 +16,7 @@ type Tenant struct {
 	channels, subscriptions, storageBytes, runs, tokensPerSecond, rooms, participants      limit
 
 	messages, bytes, tokens rate // what all of the tenant's connections have sent, and its answers brought
+	refusals                rate // what of it was refused because all together were too fast
 
 	mu    sync.Mutex
 	count map[Key]int // guarded by mu; what is open on this node

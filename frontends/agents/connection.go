@@ -136,13 +136,14 @@ func (c *connection) read() {
 		if err != nil {
 			return
 		}
-		flood, tooFast := c.meter.Take(size)
+		verdict := c.meter.Take(size)
 		switch {
-		case flood:
+		case verdict.Flood:
 			c.socket.Close(ws.PolicyViolation, "far too many messages a second")
 			return
-		case tooFast != nil:
-			c.refuse(text, tooFast)
+		case verdict.Refused != nil:
+			c.refuse(text, verdict.Refused)
+			c.socket.Pause(verdict.Pause)
 		case tooBig != nil:
 			c.refuse(text, c.meter.Tenant().TooLong(tooBig.Size, tooBig.Limit))
 		case kind != ws.Text:

@@ -40,13 +40,14 @@ func (s *Socket) read() {
 		if err != nil {
 			return
 		}
-		flood, tooFast := s.meter.Take(size)
+		verdict := s.meter.Take(size)
 		switch {
-		case flood:
+		case verdict.Flood:
 			s.Close(ws.PolicyViolation, "far too many messages a second")
 			return
-		case tooFast != nil:
-			s.refuse(text, tooFast)
+		case verdict.Refused != nil:
+			s.refuse(text, verdict.Refused)
+			s.conn.Pause(verdict.Pause)
 		case tooBig != nil:
 			s.refuse(text, s.meter.Tenant().TooLong(tooBig.Size, tooBig.Limit))
 		case kind != ws.Text:

@@ -41,6 +41,7 @@ type Conn struct {
 	sent     uint64        // messages that were queued; guarded by mu
 	progress chan struct{} // guarded by mu; closed when the queue shrinks or the writer ends. nil when nobody waits.
 	end      ending        // guarded by mu
+	pause    chan struct{} // guarded by mu; closed when the connection ends. nil unless its handler is in Pause.
 	expiry   expiry        // guarded by mu
 	swept    swept         // guarded by mu
 }
@@ -162,6 +163,7 @@ func (c *Conn) beginClose(why *CloseError, cut bool) {
 // beginEnd records why an open connection ends and queues the last frame it will send. mu is held.
 func (c *Conn) beginEnd(why *CloseError, frame []byte, cut bool) {
 	c.end.why = why
+	c.resume()
 	c.end.by = time.Now().Add(c.set.cfg.CloseWithin)
 	_ = c.net.SetWriteDeadline(c.end.by) // as above
 	switch {
@@ -186,6 +188,7 @@ func (c *Conn) cutQueue(frame []byte) {
 func (c *Conn) breakOff(cause error) {
 	if c.end.why == nil {
 		c.end.why = &CloseError{Code: Abnormal, Reason: "connection lost", Err: cause}
+		c.resume()
 	}
 	c.end.broken = true
 	c.end.frame = nil
