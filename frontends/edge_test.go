@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 
 	"parley/acks"
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/channels"
 	"parley/frontends/door"
 	"parley/frontends/ws"
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // world is a node with two tenants of which the second is hostile.
 type world struct {
-	engine   *broker.Engine
+	*brokertest.Node
 	talks    *sessions.Hub
 	meetings *rooms.Hub
 	registry *tenants.Registry
@@ -65,67 +65,46 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 // newWorldOn starts on a data directory, which may have been another world's that has ended.
 func newWorldOn(t testing.TB, store broker.Config, cfg Config) *world {
 	t.Helper()
-	cfg.Sockets.IdleAfter = 24 * time.Hour
-	log := slog.New(slog.DiscardHandler)
-	store.Listen = "127.0.0.1:0"
-	engine, err := broker.Open(t.Context(), store, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	committer := acks.NewCommitter(engine.Sync)
-	registry, err := tenants.Open(t.Context(), engine, tenants.Config{}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Quota = quota.NewBook(registry, engine, log)
-	hub := channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: cfg.Quota}, engine, committer, log)
-	limits := func(a broker.AccountID) *quota.Tenant { return cfg.Quota.Tenant(registry.Of(a)) }
-	talks, err := sessions.NewHub(sessions.Config{Quota: limits}, engine, committer, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	meetings, err := rooms.NewHub(rooms.Config{Quota: limits}, engine, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	edge := New(cfg, registry, hub, talks, meetings, log)
-	w := &world{engine: engine, talks: talks, meetings: meetings, registry: registry, edge: edge, url: l.Addr().String()}
-	// Started from the bottom, ended from the top.
-	var ends []func()
-	for _, run := range []func(context.Context) error{
-		committer.Run, registry.Run, hub.Run, talks.Run, meetings.Run, func(ctx context.Context) error { return w.edge.Serve(ctx, l) },
-	} {
-		ctx, stop := context.WithCancel(context.Background())
-		var done sync.WaitGroup
-		done.Go(func() {
-			if err := run(ctx); err != nil {
-				t.Errorf("a part ended with %v", err)
-			}
-		})
-		ends = append(ends, func() { stop(); done.Wait() })
-	}
-	w.client = &http.Client{Transport: openapitest.New(t, http.DefaultTransport, "/openapi.json")}
-	w.drain = sync.OnceFunc(ends[5])
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		w.drain()
-		for i := 4; i >= 0; i-- {
-			ends[i]()
-		}
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, id := range []tenants.ID{"acme", "evil"} {
-		if _, _, err := registry.Create(t.Context(), tenants.Spec{ID: id}); err != nil {
+	return newWorldIn(t, brokertest.Start(t, store), cfg)
+}
+
+// newWorldIn starts what runs on a node, from the bottom.
+func newWorldIn(t testing.TB, n *brokertest.Node, cfg Config) *world {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return w
+	cfg.Sockets.IdleAfter = 24 * time.Hour
+	log := slog.New(slog.DiscardHandler)
+	committer := acks.NewCommitter(n.Sync)
+	registry, err := tenants.Open(t.Context(), n.Engine, tenants.Config{}, log)
+	must(err)
+	cfg.Quota = quota.NewBook(registry, n.Engine, log)
+	hub := channels.NewHub(channels.Config{Frame: ws.AppendText, Quota: cfg.Quota}, n.Engine, committer, log)
+	limits := func(a broker.AccountID) *quota.Tenant { return cfg.Quota.Tenant(registry.Of(a)) }
+	talks, err := sessions.NewHub(sessions.Config{Quota: limits}, n.Engine, committer, log)
+	must(err)
+	meetings, err := rooms.NewHub(rooms.Config{Quota: limits}, n.Engine, log)
+	must(err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	edge := New(cfg, registry, hub, talks, meetings, log)
+	for _, run := range []func(context.Context) error{committer.Run, registry.Run, hub.Run, talks.Run, meetings.Run} {
+		n.Run(run)
+	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	for _, id := range []tenants.ID{"acme", "evil"} {
+		_, _, err := registry.Create(t.Context(), tenants.Spec{ID: id})
+		must(err)
+	}
+	return &world{
+		Node: n, talks: talks, meetings: meetings, registry: registry, edge: edge, url: l.Addr().String(),
+		client: &http.Client{Transport: openapitest.New(t, http.DefaultTransport, "/openapi.json")},
+		drain:  n.Run(func(ctx context.Context) error { return edge.Serve(ctx, l) }),
+	}
 }
 
 func (w *world) token(t testing.TB, spec tenants.TokenSpec) string {

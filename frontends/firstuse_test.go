@@ -63,7 +63,7 @@ func TestFirstUsesAfterARestart(t *testing.T) {
 // serviceSays connects with credentials, publishes and expects that it was stored. On a busy machine the two seconds may be over
 // that a client has for connecting; it tries again then. It must not be refused.
 func (w *world) serviceSays(t *testing.T, id tenants.ID, creds []byte) {
-	nc, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentialBytes(creds), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+	nc, err := nats.Connect(w.ServicesURL(), nats.UserCredentialBytes(creds), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			if errors.Is(err, nats.ErrAuthorization) {
 				t.Errorf("%s: the service is refused: %v", id, err)

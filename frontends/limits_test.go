@@ -408,14 +408,11 @@ func TestStrangersWait(t *testing.T) {
 // guard has services kept to their limits.
 func (w *world) guard(t testing.TB) {
 	t.Helper()
-	guard, err := quota.NewGuard(w.edge.book, w.engine, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	guard, err := quota.NewGuard(w.edge.book, w.Engine, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var guarding sync.WaitGroup
-	guarding.Go(func() { _ = guard.Run(ctx) })
-	t.Cleanup(func() { stop(); guarding.Wait() })
+	w.Run(guard.Run)
 }
 
 // TestServiceRates has a service flood its tenant with NATS. It is cut off, and does not come back before it may; others
@@ -431,7 +428,7 @@ func TestServiceRates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	noisy, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentialBytes(creds), nats.MaxReconnects(-1), nats.ReconnectWait(5*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+	noisy, err := nats.Connect(w.ServicesURL(), nats.UserCredentialBytes(creds), nats.MaxReconnects(-1), nats.ReconnectWait(5*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { lost <- struct{}{} }), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))
 	if err != nil {
@@ -473,7 +470,7 @@ func TestServiceRates(t *testing.T) {
 	<-back // the server has let it in, and the guard has it leave again
 	<-lost
 	for barred := false; !barred; { // it does not wait before it comes again, so that the server refuses it
-		again, err := nats.Connect(w.engine.ServicesURL(), nats.UserCredentialBytes(creds), nats.NoReconnect())
+		again, err := nats.Connect(w.ServicesURL(), nats.UserCredentialBytes(creds), nats.NoReconnect())
 		if barred = err != nil && strings.Contains(strings.ToLower(err.Error()), "authorization"); err == nil {
 			again.Close()
 		}

@@ -1,58 +1,22 @@
 package frontends
 
 import (
-	"fmt"
-	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/nats-io/nkeys"
 
-	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/tenants"
 )
 
 // newWorlds are three nodes of one cluster, in one process.
-func newWorlds(b *testing.B) []*world {
+func newWorlds(b *testing.B) (all []*world) {
 	b.Helper()
-	kp, err := nkeys.CreateOperator()
-	if err != nil {
-		b.Fatal(err)
-	}
-	seed, _ := kp.Seed() // of a pair that was just made
-	file := filepath.Join(b.TempDir(), "operator.seed")
-	if err := os.WriteFile(file, seed, 0o600); err != nil {
-		b.Fatal(err)
-	}
-	all := make([]*world, 3)
-	var listeners []net.Listener
-	var routes []string
-	for range all {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
-		listeners, routes = append(listeners, l), append(routes, l.Addr().String())
-	}
-	for _, l := range listeners {
-		_ = l.Close() // now that all differ, and before the nodes listen
-	}
-	var starting sync.WaitGroup
-	for i := range all {
-		store := broker.Config{
-			DataDir: b.TempDir(), ServerName: fmt.Sprint("n", i+1), SeedFile: file,
-			Cluster: broker.Cluster{Name: "bench", Listen: routes[i], Routes: routes, Found: i == 0},
-		}
-		starting.Go(func() { all[i] = newWorldOn(b, store, Config{}) })
-	}
-	starting.Wait()
-	if slices.Contains(all, nil) {
-		b.FailNow()
+	for _, n := range brokertest.StartCluster(b, 3) {
+		all = append(all, newWorldIn(b, n, Config{}))
 	}
 	return all
 }

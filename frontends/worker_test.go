@@ -24,7 +24,7 @@ func (w *world) service(t testing.TB, tenant tenants.ID, req broker.CredsRequest
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(w.engine.ServicesURL(), append(opts, nats.UserCredentialBytes(creds))...)
+	nc, err := nats.Connect(w.ServicesURL(), append(opts, nats.UserCredentialBytes(creds))...)
 	if err != nil {
 		t.Fatal(err)
 	}
