@@ -22,6 +22,7 @@ import (
 	"parley/acks"
 	"parley/admin/adminkey"
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/channels"
 	"parley/internal/fault"
 	"parley/internal/loglevel"
@@ -42,15 +43,16 @@ type world struct {
 	registry   *tenants.Registry
 	keys       *adminkey.Store
 	full       atomic.Bool
-	unwritable atomic.Bool        // the audit log
-	stop       context.CancelFunc // ends the API only
-	logged     *bytes.Buffer      // read after the test's end only
+	unwritable atomic.Bool // the audit log
+	stopAPI    func()
+	logged     *bytes.Buffer // read after the test's end only
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{logged: &bytes.Buffer{}}
+	node := brokertest.Start(t, broker.Config{DataDir: dir})
+	w := &world{engine: node.Engine, logged: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	must := func(err error) {
@@ -59,8 +61,6 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	w.engine, err = broker.Open(t.Context(), broker.Config{DataDir: dir, Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
-	must(err)
 	registry, err := tenants.Open(t.Context(), w.engine, tenants.Config{}, nil)
 	must(err)
 	committer := acks.NewCommitter(w.engine.Sync)
@@ -92,36 +92,14 @@ func newWorld(t *testing.T) *world {
 	must(err)
 	w.url = "http://" + l.Addr().String()
 
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	api, stopAPI := context.WithCancel(ctx)
-	w.stop = stopAPI
-	var running, serving sync.WaitGroup
-	run := func(wg *sync.WaitGroup, f func() error) {
-		wg.Go(func() {
-			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) {
-				t.Error(err)
-			}
-		})
+	for _, run := range []func(context.Context) error{registry.Run, committer.Run, w.hub.Run, w.talks.Run, w.meetings.Run} {
+		node.Run(run)
 	}
-	run(&serving, func() error { return server.Serve(api, l) })
-	run(&running, func() error { return registry.Run(ctx) })
-	run(&running, func() error { return committer.Run(ctx) })
-	run(&running, func() error { return w.hub.Run(ctx) })
-	run(&running, func() error { return w.talks.Run(ctx) })
-	run(&running, func() error { return w.meetings.Run(ctx) })
+	w.stopAPI = node.Run(func(ctx context.Context) error { return server.Serve(ctx, l) })
 	w.Client, err = NewClient(w.url, w.key)
 	must(err)
 	w.Client.http.Transport = openapitest.New(t, http.DefaultTransport, prefix+"/openapi.json")
-	t.Cleanup(func() {
-		w.Client.Close()
-		stopAPI()
-		serving.Wait()
-		stop()
-		running.Wait()
-		if err := w.engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(w.Client.Close)
 	return w
 }
 
@@ -446,7 +424,7 @@ func TestTail(t *testing.T) {
 	}
 	end = tailOf(t, w, "0", got)
 	<-got
-	w.stop()
+	w.stopAPI()
 	if err := end(); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("a tail of a server that stops: %v", err)
 	}

@@ -6,15 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"reflect"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 	"parley/tenants"
 )
@@ -28,28 +27,13 @@ type installation struct {
 
 func newInstallation(t *testing.T) *installation {
 	t.Helper()
-	e, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
+	n := brokertest.Start(t, broker.Config{Listen: broker.ListenOff})
+	r, err := tenants.Open(t.Context(), n.Engine, tenants.Config{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	r, err := tenants.Open(t.Context(), e, tenants.Config{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := r.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() { stop(); running.Wait() })
-	return &installation{t, e, r}
+	n.Run(r.Run)
+	return &installation{t, n.Engine, r}
 }
 
 func (i *installation) create(id tenants.ID) tenants.Tenant {

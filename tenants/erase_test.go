@@ -2,16 +2,14 @@ package tenants
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 )
 
 // traces returns the files below a directory that hold one of the texts.
@@ -40,25 +38,12 @@ func traces(t *testing.T, dir string, texts ...string) (found []string) {
 func TestErasedFromTheDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	e, err := broker.Open(t.Context(), broker.Config{DataDir: dir, Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
+	n := brokertest.Start(t, broker.Config{DataDir: dir, Listen: broker.ListenOff})
+	r, err := open(t.Context(), n.Engine, Config{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := open(t.Context(), e, Config{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	var running sync.WaitGroup
-	running.Go(func() { _ = r.Run(ctx) })
-	end := sync.OnceFunc(func() {
-		stop()
-		running.Wait()
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	defer end()
+	n.Run(r.Run)
 
 	mustCreate(t, r, "bystander")
 	if _, _, err := r.Create(t.Context(), Spec{ID: "canary-id", Name: "canary-name"}); err != nil {
@@ -96,7 +81,7 @@ func TestErasedFromTheDisk(t *testing.T) {
 	if _, err := r.Get("bystander"); err != nil {
 		t.Error(err)
 	}
-	end()
+	n.Stop()
 	if left := traces(t, dir, "canary-", encoded); left != nil {
 		t.Errorf("left of a deleted tenant after the end: %v", left)
 	}

@@ -3,10 +3,6 @@ package tenants
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,9 +10,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/usage"
 )
 
@@ -27,70 +23,18 @@ type benchNode struct {
 }
 
 // startBenchNodes runs n nodes with a tenant acme until the benchmark ends. One node is no cluster.
-func startBenchNodes(b *testing.B, n int) []benchNode {
+func startBenchNodes(b *testing.B, n int) (all []benchNode) {
 	b.Helper()
-	kp, err := nkeys.CreateOperator()
-	if err != nil {
-		b.Fatal(err)
-	}
-	seed, _ := kp.Seed() // of a pair that was just made
-	file := filepath.Join(b.TempDir(), "operator.seed")
-	if err := os.WriteFile(file, seed, 0o600); err != nil {
-		b.Fatal(err)
-	}
-	routes := benchAddresses(b, n)
-	all := make([]benchNode, n)
-	var starting, running sync.WaitGroup
-	ctx, stop := context.WithCancel(context.Background())
-	for i := range all {
-		cfg := broker.Config{DataDir: b.TempDir(), Listen: "127.0.0.1:0", ServerName: fmt.Sprint("n", i+1), SeedFile: file}
-		if n > 1 {
-			cfg.Cluster = broker.Cluster{Name: "bench", Listen: routes[i], Routes: routes, Found: i == 0}
-		}
-		starting.Go(func() {
-			e, err := broker.Open(ctx, cfg, slog.New(slog.DiscardHandler))
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			r, err := Open(ctx, e, Config{}, nil)
-			if err != nil {
-				b.Error(err)
-			}
-			all[i] = benchNode{e, r}
-		})
-	}
-	starting.Wait()
-	if b.Failed() {
-		b.FailNow()
-	}
-	for _, node := range all {
-		running.Go(func() { _ = node.registry.Run(ctx) })
-	}
-	b.Cleanup(func() {
-		stop()
-		running.Wait()
-		var closing sync.WaitGroup
-		for _, node := range all {
-			closing.Go(func() { _ = node.engine.Close() })
-		}
-		closing.Wait()
-	})
-	if _, _, err := all[0].registry.Create(ctx, Spec{ID: "acme"}); err != nil {
-		b.Fatal(err)
-	}
-	return all
-}
-
-func benchAddresses(b *testing.B, n int) (all []string) {
-	b.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for _, n := range brokertest.StartCluster(b, n) {
+		r, err := Open(b.Context(), n.Engine, Config{}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer l.Close() // at the end, so that all differ
-		all = append(all, l.Addr().String())
+		n.Run(r.Run)
+		all = append(all, benchNode{n.Engine, r})
+	}
+	if _, _, err := all[0].registry.Create(b.Context(), Spec{ID: "acme"}); err != nil {
+		b.Fatal(err)
 	}
 	return all
 }

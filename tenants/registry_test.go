@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -15,21 +14,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 )
 
 func mustEngine(t *testing.T, dir, listen string) *broker.Engine {
 	t.Helper()
-	e, err := broker.Open(t.Context(), broker.Config{DataDir: dir, Listen: listen}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatalf("open the engine: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Errorf("close the engine: %v", err)
-		}
-	})
-	return e
+	return brokertest.Start(t, broker.Config{DataDir: dir, Listen: listen}).Engine
 }
 
 // mustRegistry opens a registry and runs it until the test ends.

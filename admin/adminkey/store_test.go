@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 	"parley/tenants"
 )
@@ -25,15 +26,7 @@ var start = time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 func nodes(t *testing.T) (one, two *Store, clock *time.Time, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	e, err := broker.Open(t.Context(), broker.Config{DataDir: dir, Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	e := brokertest.Start(t, broker.Config{DataDir: dir, Listen: broker.ListenOff}).Engine
 	now := start
 	open := func() *Store {
 		s, err := Open(t.Context(), e, slog.New(slog.DiscardHandler))

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -22,7 +23,7 @@ const patience = 60 * time.Second
 // Node is an engine with what runs on it. Its methods are for one goroutine at a time, but those of the engine.
 type Node struct {
 	*broker.Engine
-	Log *slog.Logger // to the test's output
+	Log *slog.Logger // to the test's output, or to nowhere in a benchmark
 
 	t       testing.TB
 	running []func() // how to end what runs, newest last
@@ -46,7 +47,11 @@ func open(t testing.TB, cfg broker.Config) (*Node, error) {
 	if cfg.DataDir == "" {
 		cfg.DataDir = t.TempDir()
 	}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	out := t.Output()
+	if _, ok := t.(*testing.B); ok {
+		out = io.Discard // it would be shown although nothing is wrong
+	}
+	log := slog.New(slog.NewTextHandler(out, nil))
 	if cfg.ServerName != "" {
 		log = log.With("node", cfg.ServerName)
 	}

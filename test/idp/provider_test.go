@@ -4,7 +4,6 @@ package idp
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,18 +14,17 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 	"parley/tenants"
 	"parley/test/rig"
@@ -159,23 +157,16 @@ func loopbackCertificate(t *testing.T) (keyPEM, certPEM []byte) {
 // since a withdrawn key is found out a quarter of an hour later.
 func TestIdentityProvider(t *testing.T) {
 	p := startIdentityProvider(t)
-	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer engine.Close()
+	n := brokertest.Start(t, broker.Config{Listen: broker.ListenOff})
 	ahead := time.Duration(0)
-	registry, err := tenants.Open(t.Context(), engine, tenants.Config{
+	registry, err := tenants.Open(t.Context(), n.Engine, tenants.Config{
 		AllowPrivateJWKS: true, JWKSRoots: p.roots, Now: func() time.Time { return time.Now().Add(ahead) },
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = registry.Run(ctx) })
-	defer running.Wait()
-	defer stop()
+	n.Run(registry.Run)
+	ctx := t.Context()
 	if _, _, err := registry.Create(ctx, tenants.Spec{ID: "acme"}); err != nil {
 		t.Fatal(err)
 	}
