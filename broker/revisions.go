@@ -53,12 +53,14 @@ func eraseRevisions(ctx context.Context, stream jetstream.Stream, subject string
 	}
 }
 
-// eraseMessage overwrites a message; another node may have been faster.
+// eraseMessage overwrites a message; somebody else may have been faster. What the server says of that the client hands on as
+// text only, so that it is looked for.
 func eraseMessage(ctx context.Context, stream jetstream.Stream, seq uint64) error {
 	err := stream.SecureDeleteMsg(ctx, seq)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.ErrorCode == codeNoMessage || api.Code == 404) {
-		return nil
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		if _, gone := stream.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+			return nil
+		}
 	}
 	return err
 }

@@ -92,11 +92,10 @@ func (r *Registry) finish(ctx context.Context, t Tenant) (Tenant, error) {
 	}
 	switch t.State {
 	case Deleting, Restoring:
-		err := r.bucket.Delete(ctx, string(t.ID), jetstream.LastRevision(t.Revision))
-		if err == nil {
-			err = r.erasePast(ctx, t.ID)
+		if err := r.bucket.Delete(ctx, string(t.ID), jetstream.LastRevision(t.Revision)); err != nil {
+			return Tenant{}, stored(err)
 		}
-		return Tenant{}, stored(err)
+		return Tenant{}, r.erasePast(ctx, t.ID)
 	case Creating, Resuming, Updating:
 		t.State = Active
 	case Suspending:
@@ -167,7 +166,7 @@ func (r *Registry) write(ctx context.Context, t Tenant) (Tenant, error) {
 	}
 	t.Revision, err = r.bucket.Update(ctx, string(t.ID), b, t.Revision)
 	if err == nil && full {
-		err = r.erasePast(ctx, t.ID)
+		return t, r.erasePast(ctx, t.ID)
 	}
 	return t, stored(err)
 }
