@@ -10,6 +10,7 @@ import (
 	"parley/admin/adminkey"
 	"parley/internal/fault"
 	"parley/internal/openapi"
+	"parley/internal/tick"
 	"parley/tenants"
 )
 
@@ -82,14 +83,7 @@ func (s *Server) serve(rt route, who caller, w http.ResponseWriter, r *http.Requ
 
 // awaitEnd calls end when a key is not good any more, unless ctx ends before.
 func (s *Server) awaitEnd(ctx context.Context, key string, end func()) {
-	tick := time.NewTicker(keyAgain)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for range tick.Every(ctx, keyAgain) {
 		if _, err := s.cfg.Keys.Verify(ctx, key); fault.CodeOf(err) == fault.AuthFailed || fault.CodeOf(err) == fault.TokenExpired {
 			end()
 			return

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 // Cluster makes an Engine one node of several that hold the same data. All nodes have the operator's seed of the first
@@ -233,15 +234,8 @@ func (e *Engine) nodeCount() int { return e.server.NumRemotes() + 1 }
 // come through it, so that everybody has to look for what was missed; again a moment later, because the nodes learn one
 // by one who listens to what.
 func (e *Engine) watchRoutes(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
 	before, again := e.routes(), false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for range tick.Every(ctx, watchEvery) {
 		now := e.routes()
 		changed := now != before
 		if changed || again {

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 // Conn is this node's one connection to a tenant's account, shared by all who acquired it. It is opened at the first
@@ -156,16 +157,9 @@ func (t *connTable) closeAll() {
 
 // closeIdle closes connections that nobody has used for a while, until ctx ends.
 func (e *Engine) closeIdle(ctx context.Context) {
-	tick := time.NewTicker(max(e.cfg.IdleClose/4, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			for _, c := range e.conns.takeIdle(now.Add(-e.cfg.IdleClose)) {
-				c.close()
-			}
+	for now := range tick.Every(ctx, max(e.cfg.IdleClose/4, time.Millisecond)) {
+		for _, c := range e.conns.takeIdle(now.Add(-e.cfg.IdleClose)) {
+			c.close()
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 // embedded is the engine's own server. It stores in the data directory, alone or as one node of a cluster.
@@ -85,16 +86,9 @@ const syncEvery = time.Second
 
 // syncRegularly makes durable what was stored without anybody asking for it, until ctx ends.
 func (s *embedded) syncRegularly(ctx context.Context) {
-	tick := time.NewTicker(syncEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := s.e.Sync(); err != nil {
-				return // the engine has failed
-			}
+	for range tick.Every(ctx, syncEvery) {
+		if err := s.e.Sync(); err != nil {
+			return // the engine has failed
 		}
 	}
 }

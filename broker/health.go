@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 // watchEvery is how often the disk is looked at. A disk fills by MinFree in that time only at over 60 MB/s.
@@ -42,15 +43,9 @@ func (e *Engine) fail(err error) {
 
 // watchStore refuses writes before the disk is full: after a failed write a stream takes no more until a restart.
 func (e *Engine) watchStore(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
+	e.checkSpace()
+	for range tick.Every(ctx, watchEvery) {
 		e.checkSpace()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
 }
 

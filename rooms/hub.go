@@ -10,6 +10,7 @@ import (
 	"parley/broker"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/internal/tick"
 	"parley/quota"
 )
 
@@ -72,14 +73,8 @@ func NewHub(cfg Config, engine *broker.Engine, log *slog.Logger) (*Hub, error) {
 // Run waits until ctx ends, then closes everything and waits for all that the Hub has started. The sockets should be
 // closed first. The participants stay in their rooms, for as long as those whose connections were lost.
 func (h *Hub) Run(ctx context.Context) error {
-	tick := time.NewTicker(max(h.cfg.Linger/4, time.Millisecond))
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case now := <-tick.C:
-			h.closeIdle(now.Add(-h.cfg.Linger))
-		}
+	for now := range tick.Every(ctx, max(h.cfg.Linger/4, time.Millisecond)) {
+		h.closeIdle(now.Add(-h.cfg.Linger))
 	}
 	h.mu.Lock()
 	h.closed = true

@@ -12,6 +12,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 const (
@@ -88,22 +89,15 @@ func (u *uses) of(ctx context.Context, account broker.AccountID) (map[string]tim
 
 // writeUses writes down what was used until ctx ends, and then once more.
 func (r *Registry) writeUses(ctx context.Context) {
-	tick := time.NewTicker(useEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := r.uses.write(ctx); err != nil && ctx.Err() == nil {
-				r.log.Warn("The uses of API keys can't be written down now; it is tried again.", "error", err)
-			}
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEntries)
-			defer cancel()
-			if err := r.uses.write(last); err != nil {
-				r.log.Warn("The last uses of API keys are lost.", "error", err)
-			}
-			return
+	for range tick.Every(ctx, useEvery) {
+		if err := r.uses.write(ctx); err != nil && ctx.Err() == nil {
+			r.log.Warn("The uses of API keys can't be written down now; it is tried again.", "error", err)
 		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEntries)
+	defer cancel()
+	if err := r.uses.write(last); err != nil {
+		r.log.Warn("The last uses of API keys are lost.", "error", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 const (
@@ -66,23 +67,17 @@ func OpenLedger(ctx context.Context, e ledgerStore, node broker.Token, meters *M
 
 // Run writes until ctx ends, and then once more.
 func (l *Ledger) Run(ctx context.Context) error {
-	tick := time.NewTicker(ledgerEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := l.Write(ctx); err != nil && ctx.Err() == nil {
-				l.log.Warn("what tenants use can't be written down now; it is tried again", "err", err)
-			}
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEntries)
-			defer cancel()
-			if err := l.Write(last); err != nil {
-				l.log.Warn("what tenants have used of late is lost", "err", err)
-			}
-			return nil
+	for range tick.Every(ctx, ledgerEvery) {
+		if err := l.Write(ctx); err != nil && ctx.Err() == nil {
+			l.log.Warn("what tenants use can't be written down now; it is tried again", "err", err)
 		}
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEntries)
+	defer cancel()
+	if err := l.Write(last); err != nil {
+		l.log.Warn("what tenants have used of late is lost", "err", err)
+	}
+	return nil
 }
 
 // Write writes down what was used since the last time. What can't be written is written with the next.

@@ -12,6 +12,7 @@ import (
 
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/tick"
 )
 
 // How patient the registry is.
@@ -48,16 +49,9 @@ func (r *Registry) Run(ctx context.Context) error {
 }
 
 func (r *Registry) settleRegularly(ctx context.Context) {
-	tick := time.NewTicker(settleEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.settleAll(ctx)
-			r.eraseGraves(ctx)
-		}
+	for range tick.Every(ctx, settleEvery) {
+		r.settleAll(ctx)
+		r.eraseGraves(ctx)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"parley/admin"
+	"parley/internal/tick"
 	"parley/tenants"
 )
 
@@ -73,14 +74,7 @@ func (cmd *topCmd) Run(c *console) error {
 		if err != nil {
 			return err
 		}
-		tick := time.NewTicker(max(cmd.Every, 100*time.Millisecond))
-		defer tick.Stop()
-		for {
-			select {
-			case <-c.ctx.Done():
-				return context.Canceled
-			case <-tick.C:
-			}
+		for range tick.Every(c.ctx, max(cmd.Every, 100*time.Millisecond)) {
 			now, err := client.Load(c.ctx)
 			if err != nil {
 				return err
@@ -90,6 +84,7 @@ func (cmd *topCmd) Run(c *console) error {
 			}
 			before = now
 		}
+		return context.Canceled
 	})
 }
 
