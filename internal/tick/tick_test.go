@@ -17,7 +17,7 @@ func TestEvery(t *testing.T) {
 		for now := range Every(ctx, time.Second) {
 			at = append(at, now.Sub(began)/time.Second)
 			if len(at) == 2 {
-				time.Sleep(2500 * time.Millisecond) // over two more
+				<-time.After(2500 * time.Millisecond) // over two more
 			}
 		}
 		if want := []time.Duration{1, 2, 3, 5, 6}; !slices.Equal(at, want) {
