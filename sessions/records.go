@@ -237,26 +237,18 @@ func (h *Hub) List(ctx context.Context, p Principal, user string, offset, limit 
 
 // infos reads all records whose keys match.
 func (s *space) infos(ctx context.Context, keys string) (all []Info, err error) {
-	w, err := s.records.Watch(ctx, keys, jetstream.IgnoreDeletes())
+	var damaged error
+	err = broker.Present(ctx, s.records, keys, func(entry jetstream.KeyValueEntry) {
+		var info Info
+		if err := json.Unmarshal(entry.Value(), &info); err != nil {
+			damaged = err
+		}
+		all = append(all, info)
+	})
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	defer s.start(func() { broker.EndWatch(w) })
-	for {
-		select {
-		case entry := <-w.Updates():
-			if entry == nil {
-				return all, nil
-			}
-			var info Info
-			if err := json.Unmarshal(entry.Value(), &info); err != nil {
-				return nil, err
-			}
-			all = append(all, info)
-		case <-ctx.Done():
-			return nil, unreachable(ctx.Err())
-		}
-	}
+	return all, damaged
 }
 
 // Known reports whether the tenant has had a session of this user before, and remembers that it has.

@@ -90,7 +90,7 @@ func (r *Registry) loadOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
+	defer broker.EndWatch(watch)
 	all, last, err := r.readAll(ctx, watch)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (r *Registry) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = watch.Stop() }() // fails only when the connection is closed already
+	defer broker.EndWatch(watch)
 	all, last, err := r.readAll(ctx, watch)
 	if err != nil {
 		return err
