@@ -10,6 +10,7 @@ import (
 	"parley/broker"
 	"parley/internal/fault"
 	"parley/internal/meter"
+	"parley/internal/shared"
 	"parley/internal/tick"
 	"parley/quota"
 )
@@ -49,23 +50,16 @@ type Hub struct {
 
 	signals meter.Counter // that were taken
 
-	life context.Context
-	end  context.CancelFunc
+	spaces *shared.Table[broker.AccountID, *space]
 
-	mu     sync.Mutex
-	spaces map[broker.AccountID]*space // guarded by mu
-	closed bool                        // guarded by mu
-	jobs   sync.WaitGroup              // spaces that are opened for services, or closed
-	lost   map[broker.Token]time.Time  // when other nodes were found dead; guarded by mu
+	mu   sync.Mutex
+	lost map[broker.Token]time.Time // when other nodes were found dead; guarded by mu
 }
 
 // NewHub returns a Hub. It is ready at once.
 func NewHub(cfg Config, engine *broker.Engine, log *slog.Logger) (*Hub, error) {
-	h := &Hub{
-		cfg: cfg.withDefaults(), engine: engine, log: log, opened: time.Now(),
-		spaces: map[broker.AccountID]*space{}, lost: map[broker.Token]time.Time{},
-	}
-	h.life, h.end = context.WithCancel(context.Background())
+	h := &Hub{cfg: cfg.withDefaults(), engine: engine, log: log, opened: time.Now(), lost: map[broker.Token]time.Time{}}
+	h.spaces = shared.NewTable(h.openSpace, (*space).close)
 	engine.OnNodeLost(h.nodeLost)
 	return h, engine.OnService(h.welcome)
 }
@@ -74,108 +68,25 @@ func NewHub(cfg Config, engine *broker.Engine, log *slog.Logger) (*Hub, error) {
 // closed first. The participants stay in their rooms, for as long as those whose connections were lost.
 func (h *Hub) Run(ctx context.Context) error {
 	for now := range tick.Every(ctx, max(h.cfg.Linger/4, time.Millisecond)) {
-		h.closeIdle(now.Add(-h.cfg.Linger))
+		h.spaces.CloseIdle(now.Add(-h.cfg.Linger), (*space).idle)
 	}
-	h.mu.Lock()
-	h.closed = true
-	all := h.spaces
-	h.spaces = nil
-	h.mu.Unlock()
-	for _, s := range all {
-		s.close()
-	}
-	h.end()
-	h.jobs.Wait()
+	h.spaces.Close()
 	return nil
 }
 
 // Drop ends the use of a tenant that is suspended or deleted. The next use starts afresh.
-func (h *Hub) Drop(account broker.AccountID) {
-	h.mu.Lock()
-	s := h.spaces[account]
-	delete(h.spaces, account)
-	h.mu.Unlock()
-	if s != nil {
-		s.close()
-	}
-}
+func (h *Hub) Drop(account broker.AccountID) { h.spaces.Drop(account) }
 
-// acquire returns the tenant's space, opening it at the first use. The caller releases it.
-func (h *Hub) acquire(ctx context.Context, p Principal) (*space, error) {
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		return nil, errDraining()
-	}
-	s := h.spaces[p.Account]
-	first := s == nil
-	if first {
-		s = newSpace(h, p.Account)
-		h.spaces[p.Account] = s
-	}
-	s.users++
-	h.mu.Unlock()
-	if first {
-		s.err = s.open(h.life)
-		close(s.ready)
-	}
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
-		h.release(s)
-		return nil, unreachable(ctx.Err())
-	}
-	if s.err != nil {
-		h.forget(s)
-		return nil, s.err
-	}
-	return s, nil
-}
-
-func (h *Hub) release(s *space) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s.users--
-	s.used = time.Now()
-}
-
-func (h *Hub) forget(s *space) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.spaces[s.account] == s {
-		delete(h.spaces, s.account)
-	}
-}
-
-// closeIdle closes the spaces of tenants that have no rooms and that nobody has used since the given time.
-func (h *Hub) closeIdle(since time.Time) {
-	var idle []*space
-	h.mu.Lock()
-	for account, s := range h.spaces {
-		if s.users == 0 && s.used.Before(since) && s.idle() {
-			idle = append(idle, s)
-			delete(h.spaces, account)
-		}
-	}
-	h.mu.Unlock()
-	for _, s := range idle {
-		s.close()
-	}
-}
+func (h *Hub) release(s *space) { h.spaces.Release(s.account, s) }
 
 // welcome opens the space of a tenant whose service has connected, if the tenant has ever had rooms: the service may ask
 // about them, and wants to be told when somebody leaves.
 func (h *Hub) welcome(account broker.AccountID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed || h.spaces[account] != nil {
-		return
-	}
-	h.jobs.Go(func() {
-		known, err := h.known(h.life, account)
+	h.spaces.Ahead(account, func(ctx context.Context) {
+		known, err := h.known(ctx, account)
 		if err == nil && known {
 			var s *space
-			if s, err = h.acquire(h.life, Principal{Account: account}); err == nil {
+			if s, err = h.spaces.Acquire(ctx, account); err == nil {
 				h.release(s)
 			}
 		}
@@ -188,9 +99,9 @@ func (h *Hub) welcome(account broker.AccountID) {
 // nodeLost has all spaces look for the participants that a lost node has left behind.
 func (h *Hub) nodeLost(node broker.Token) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.lost[node] = time.Now()
-	for _, s := range h.spaces {
+	h.mu.Unlock()
+	for _, s := range h.spaces.Open() {
 		s.wakeUp()
 	}
 }

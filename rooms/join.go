@@ -32,7 +32,7 @@ func (h *Hub) Join(ctx context.Context, p Principal, id string, e Entry, l Liste
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	s, err := h.acquire(ctx, p)
+	s, err := h.spaces.Acquire(ctx, p.Account)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (h *Hub) Create(ctx context.Context, p Principal, spec Spec) (info Info, cr
 	if err != nil {
 		return info, false, err
 	}
-	s, err := h.acquire(ctx, p)
+	s, err := h.spaces.Acquire(ctx, p.Account)
 	if err != nil {
 		return info, false, err
 	}
@@ -208,15 +208,12 @@ func (h *Hub) inside(ctx context.Context, p Principal, id string, f func(*room) 
 	return f(r)
 }
 
-// acquireKnown is acquire for a tenant that has ever had rooms; it returns nil for one that has not.
+// acquireKnown returns the space of a tenant that has ever had rooms; nil of one that has not.
 func (h *Hub) acquireKnown(ctx context.Context, p Principal) (*space, error) {
-	h.mu.Lock()
-	open := h.spaces[p.Account] != nil
-	h.mu.Unlock()
-	if !open {
+	if !h.spaces.Has(p.Account) {
 		if known, err := h.known(ctx, p.Account); err != nil || !known {
 			return nil, err
 		}
 	}
-	return h.acquire(ctx, p)
+	return h.spaces.Acquire(ctx, p.Account)
 }

@@ -8,12 +8,10 @@ var _ meter.Source = (*Hub)(nil)
 // participants are connected; signals are those of this node's own.
 func (h *Hub) Report(r *meter.Report) {
 	var exist, present int64
-	h.mu.Lock()
-	for _, s := range h.spaces {
+	for _, s := range h.spaces.Open() {
 		exist += s.exist.Load()
 		present += s.present.Load()
 	}
-	h.mu.Unlock()
 	r.Gauge("parley_rooms", "Meet rooms of the tenants in use on this node.", float64(exist))
 	r.Gauge("parley_room_participants", "Participants in these rooms, on all nodes.", float64(present))
 	r.Counter("parley_room_signals_total", "Signals that participants on this node have sent.", h.signals.Value())

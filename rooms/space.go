@@ -27,16 +27,11 @@ type space struct {
 	hub     *Hub
 	account broker.AccountID
 	quota   *quota.Tenant // nil when nothing is limited
-	users   int           // guarded by hub.mu
-	used    time.Time     // guarded by hub.mu
-
-	ready  chan struct{} // closed when open has ended; the fields below are set before
-	err    error
-	conn   *broker.Conn
-	kv     jetstream.KeyValue
-	secret []byte // of the resume tokens
-	watch  jetstream.KeyWatcher
-	subs   []*nats.Subscription
+	conn    *broker.Conn
+	kv      jetstream.KeyValue
+	secret  []byte // of the resume tokens
+	watch   jetstream.KeyWatcher
+	subs    []*nats.Subscription
 
 	life context.Context // ends when the space closes
 	end  context.CancelFunc
@@ -54,15 +49,25 @@ type space struct {
 	closed bool                   // guarded by mu
 }
 
-func newSpace(h *Hub, account broker.AccountID) *space {
+// openSpace connects to an account. The space lives no longer than ctx.
+func (h *Hub) openSpace(ctx context.Context, account broker.AccountID) (*space, error) {
+	s := newSpace(ctx, h, account)
+	if err := s.open(ctx); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newSpace(ctx context.Context, h *Hub, account broker.AccountID) *space {
 	s := &space{
-		hub: h, account: account, ready: make(chan struct{}), wake: make(chan struct{}, 1),
+		hub: h, account: account, wake: make(chan struct{}, 1),
 		rooms: map[broker.Token]*room{}, serving: make(chan struct{}, maxServing),
 	}
 	if h.cfg.Quota != nil {
 		s.quota = h.cfg.Quota(account)
 	}
-	s.life, s.end = context.WithCancel(h.life)
+	s.life, s.end = context.WithCancel(ctx)
 	return s
 }
 
@@ -87,7 +92,7 @@ func (s *space) open(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.end()
+			s.end() // which ends the jobs
 			s.unsubscribe()
 			if s.watch != nil {
 				broker.EndWatch(s.watch)
@@ -171,11 +176,6 @@ func (s *space) unsubscribe() {
 
 // close ends the space. The connections are told nothing: they are closed by whoever closes the space.
 func (s *space) close() {
-	<-s.ready
-	if s.err != nil {
-		s.end()
-		return
-	}
 	s.unsubscribe()
 	s.mu.Lock()
 	s.closed = true
@@ -199,14 +199,7 @@ func (s *space) start(f func(context.Context)) {
 }
 
 // idle reports whether the tenant has no rooms.
-func (s *space) idle() bool {
-	select {
-	case <-s.ready:
-		return s.exist.Load() == 0
-	default:
-		return false
-	}
-}
+func (s *space) idle() bool { return s.exist.Load() == 0 }
 
 func (s *space) wakeUp() {
 	select {

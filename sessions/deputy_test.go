@@ -14,7 +14,7 @@ func TestRepliesReachNoLog(t *testing.T) {
 	b := setup(t, Config{})
 	id := b.session()
 	said := b.say(id, "hello")
-	s, err := b.hub.open(t.Context(), b.account)
+	s, err := b.hub.spaces.Acquire(t.Context(), b.account)
 	if err != nil {
 		t.Fatal(err)
 	}

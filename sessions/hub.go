@@ -9,7 +9,7 @@ import (
 
 	"parley/acks"
 	"parley/broker"
-	"parley/internal/fault"
+	"parley/internal/shared"
 	"parley/internal/trace"
 	"parley/quota"
 	"parley/tenants"
@@ -45,22 +45,15 @@ type Hub struct {
 	committer *acks.Committer
 	log       *slog.Logger
 
-	life context.Context
-	end  context.CancelFunc
-
-	mu     sync.Mutex
-	spaces map[broker.AccountID]*space // guarded by mu
-	closed bool                        // guarded by mu
-	jobs   sync.WaitGroup              // spaces that are opened for services
-	counts counts
-
+	spaces  *shared.Table[broker.AccountID, *space] // never given back: workers may come at any time
+	counts  counts
 	waiting *waiting
 }
 
 // NewHub returns a Hub that stores through committer. It is ready at once.
 func NewHub(cfg Config, engine *broker.Engine, committer *acks.Committer, log *slog.Logger) (*Hub, error) {
-	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, spaces: map[broker.AccountID]*space{}, counts: newCounts(), waiting: newWaiting(engine, log)}
-	h.life, h.end = context.WithCancel(context.Background())
+	h := &Hub{cfg: cfg.withDefaults(), engine: engine, committer: committer, log: log, counts: newCounts(), waiting: newWaiting(engine, log)}
+	h.spaces = shared.NewTable(h.openSpace, (*space).close)
 	engine.OnNodeLost(func(broker.Token) { h.recheck() })
 	return h, engine.OnService(h.welcome)
 }
@@ -72,86 +65,26 @@ func (h *Hub) Run(ctx context.Context) error {
 	counting.Go(func() { h.waiting.run(ctx) })
 	defer counting.Wait()
 	<-ctx.Done()
-	h.mu.Lock()
-	h.closed = true
-	all := h.spaces
-	h.spaces = nil
-	h.mu.Unlock()
-	for _, s := range all {
-		s.close()
-	}
-	h.end()
-	h.jobs.Wait()
+	h.spaces.Close()
 	return nil
 }
 
 // Drop ends the use of a tenant that is suspended or deleted. The next use starts afresh.
-func (h *Hub) Drop(account broker.AccountID) {
-	h.mu.Lock()
-	s := h.spaces[account]
-	delete(h.spaces, account)
-	h.mu.Unlock()
-	if s != nil {
-		s.close()
-	}
-}
-
-// open returns the tenant's space, opening it at the first use. It stays open: workers may come at any time.
-func (h *Hub) open(ctx context.Context, account broker.AccountID) (*space, error) {
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		return nil, fault.New(fault.Draining, "The broker is shutting down.")
-	}
-	s := h.spaces[account]
-	first := s == nil
-	if first {
-		s = newSpace(h, account)
-		h.spaces[account] = s
-	}
-	h.mu.Unlock()
-	if first {
-		s.err = s.open(h.life)
-		close(s.ready)
-	}
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if s.err != nil {
-		h.forget(s)
-		return nil, s.err
-	}
-	return s, nil
-}
+func (h *Hub) Drop(account broker.AccountID) { h.spaces.Drop(account) }
 
 // Ready makes the tenant's sessions ready for its services and for the workers of a queue, which can pull from it then.
 func (h *Hub) Ready(ctx context.Context, account broker.AccountID, queue broker.Token) error {
-	s, err := h.open(ctx, account)
+	s, err := h.spaces.Acquire(ctx, account)
 	if err != nil {
 		return err
 	}
 	return s.conn.EnsureQueue(ctx, queue)
 }
 
-func (h *Hub) forget(s *space) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.spaces[s.account] == s {
-		delete(h.spaces, s.account)
-	}
-}
-
 // welcome opens the space of a tenant whose service has connected: it may be a worker that goes on with an answer.
 func (h *Hub) welcome(account broker.AccountID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed || h.spaces[account] != nil {
-		return
-	}
-	h.jobs.Go(func() {
-		if _, err := h.open(h.life, account); err != nil {
+	h.spaces.Ahead(account, func(ctx context.Context) {
+		if _, err := h.spaces.Acquire(ctx, account); err != nil {
 			h.log.Warn("a tenant's sessions can't be opened for its services", "account", account, "err", err)
 		}
 	})
@@ -159,16 +92,8 @@ func (h *Hub) welcome(account broker.AccountID) {
 
 // recheck has all spaces look for what a lost node has left unfinished.
 func (h *Hub) recheck() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range h.spaces {
-		select {
-		case <-s.ready:
-			if s.err == nil {
-				s.recheck()
-			}
-		default:
-		}
+	for _, s := range h.spaces.Open() {
+		s.recheck()
 	}
 }
 
@@ -181,6 +106,6 @@ func (h *Hub) enter(ctx context.Context, p Principal, id string) (*space, broker
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := h.open(ctx, p.Account)
+	s, err := h.spaces.Acquire(ctx, p.Account)
 	return s, sid, err
 }

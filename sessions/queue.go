@@ -15,7 +15,7 @@ func (h *Hub) Queue(ctx context.Context, p Principal) (waiting []Overview, err e
 	if !p.Operator {
 		return nil, fault.New(fault.PermissionDenied, "Only operators see who waits for them.")
 	}
-	s, err := h.open(ctx, p.Account)
+	s, err := h.spaces.Acquire(ctx, p.Account)
 	if err != nil {
 		return nil, err
 	}

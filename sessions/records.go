@@ -206,7 +206,7 @@ func (h *Hub) List(ctx context.Context, p Principal, user string, offset, limit 
 	if !p.Operator && p.User != user {
 		return nil, 0, fault.New(fault.PermissionDenied, "A user sees only sessions of his own.")
 	}
-	s, err := h.open(ctx, p.Account)
+	s, err := h.spaces.Acquire(ctx, p.Account)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -256,7 +256,7 @@ func (h *Hub) Known(ctx context.Context, p Principal) (bool, error) {
 	if err := checkUser(p.User); err != nil {
 		return false, err
 	}
-	s, err := h.open(ctx, p.Account)
+	s, err := h.spaces.Acquire(ctx, p.Account)
 	if err != nil {
 		return false, err
 	}

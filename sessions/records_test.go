@@ -28,7 +28,7 @@ func TestListIsWholeOrFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{})
 	b.session()
-	s, err := b.hub.open(t.Context(), b.account)
+	s, err := b.hub.spaces.Acquire(t.Context(), b.account)
 	if err != nil {
 		t.Fatal(err)
 	}

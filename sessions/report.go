@@ -2,8 +2,6 @@ package sessions
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"parley/internal/meter"
@@ -97,10 +95,7 @@ func (w *writer) countWait() {
 
 // inUse counts what is in use.
 func (h *Hub) inUse() (watched, writing int) {
-	h.mu.Lock()
-	all := slices.Collect(maps.Values(h.spaces))
-	h.mu.Unlock()
-	for _, s := range all {
+	for _, s := range h.spaces.Open() {
 		s.mu.Lock()
 		watched, writing = watched+len(s.watches), writing+len(s.writers)
 		s.mu.Unlock()

@@ -221,7 +221,7 @@ func (b *bench) worker(name string) *worker {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	s, err := b.hub.open(b.t.Context(), b.account)
+	s, err := b.hub.spaces.Acquire(b.t.Context(), b.account)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -484,7 +484,7 @@ func TestCreateAgainLists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.hub.open(t.Context(), b.account)
+	s, err := b.hub.spaces.Acquire(t.Context(), b.account)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,6 @@ type space struct {
 	account broker.AccountID
 	meter   *tenants.Meter
 	quota   *quota.Tenant // nil when nothing is limited
-	ready   chan struct{} // closed when open has ended; the fields below are set before
-	err     error
 	conn    *broker.Conn
 	link    broker.Link
 	publish *acks.Publisher
@@ -52,16 +50,26 @@ type space struct {
 // gateways is the group in which the nodes share what services and workers send.
 const gateways = "gateways"
 
-func newSpace(h *Hub, account broker.AccountID) *space {
+// openSpace connects to an account. The space lives no longer than ctx.
+func (h *Hub) openSpace(ctx context.Context, account broker.AccountID) (*space, error) {
+	s := newSpace(ctx, h, account)
+	if err := s.open(ctx); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newSpace(ctx context.Context, h *Hub, account broker.AccountID) *space {
 	s := &space{
-		hub: h, account: account, meter: h.cfg.Meters.Of(account), ready: make(chan struct{}),
+		hub: h, account: account, meter: h.cfg.Meters.Of(account),
 		watches: map[broker.Token]*watch{}, writers: map[broker.Token]*writer{}, remote: map[broker.Token]time.Time{},
 		serving: make(chan struct{}, maxServing),
 	}
 	if h.cfg.Quota != nil {
 		s.quota = h.cfg.Quota(account)
 	}
-	s.life, s.end = context.WithCancel(h.life)
+	s.life, s.end = context.WithCancel(ctx)
 	return s
 }
 
@@ -149,11 +157,6 @@ func (s *space) unsubscribe() {
 
 // close ends the space: nothing more is taken, what is being stored is finished, and all followers are told.
 func (s *space) close() {
-	<-s.ready
-	if s.err != nil {
-		s.end()
-		return
-	}
 	s.unsubscribe()
 	s.unhook()
 	s.mu.Lock()
