@@ -28,7 +28,7 @@ var badRequests = []badRequest{
 	{"half of the long path", "GET", "/v1/ws/tenant/acme/agent/alice", "", 404, nothingHere},
 	{"the long path with more", "GET", "/v1/ws/tenant/acme/agent/alice/channel/general/x", "", 404, nothingHere},
 	{"the socket without an upgrade", "GET", "/v1/ws?channel_id=general", "", 426, refusal{
-		"UPGRADE_REQUIRED", `The endpoint takes WebSocket connections only: WebSocket protocol violation: Connection header "" does not contain Upgrade.`,
+		"UPGRADE_REQUIRED", `The endpoint takes WebSocket connections only: the request does not ask for an upgrade.`,
 	}},
 	{"POST to the socket", "POST", "/v1/ws", "{}", 405, refusal{"METHOD_NOT_ALLOWED", "The endpoint does not take POST."}},
 	{"DELETE an agent", "DELETE", "/v1/agents/alice", "", 405, refusal{"METHOD_NOT_ALLOWED", "The endpoint does not take DELETE."}},

@@ -121,7 +121,7 @@ func (d *Dialect) accept(w http.ResponseWriter, r *http.Request, g *tenants.Gran
 		c.close()
 		return err
 	}
-	if err := d.door.Upgrade(w, r, "agents", ws.Options{Open: c.open}, c.serve); err != nil {
+	if err := d.door.Upgrade(w, r, "agents", ws.Options{Open: c.open, Done: c.done}, c.read); err != nil {
 		c.close()
 		return err
 	}

@@ -100,12 +100,6 @@ func (c *connection) open(socket *ws.Conn) {
 	}
 }
 
-// serve runs the connection until its socket ends.
-func (c *connection) serve(*ws.Conn) {
-	defer c.close()
-	c.read()
-}
-
 // begin starts delivery.
 func (c *connection) begin() error {
 	if c.terms.explicit {
@@ -123,8 +117,8 @@ func (c *connection) begin() error {
 	return nil
 }
 
-// read carries out what the client sends, until its socket ends.
-func (c *connection) read() {
+// read carries out what the client sends, until it is silent or its socket ends.
+func (c *connection) read(*ws.Conn) {
 	for {
 		c.socket.LimitMessages(c.meter.Tenant().MessageBytes())
 		text, kind, err := c.socket.ReadMessage()
@@ -159,6 +153,9 @@ func (c *connection) refuse(text []byte, err error) {
 	req, _ := decode(nil, text)
 	c.answer(errorFrame(req.ID, err))
 }
+
+// done ends the connection with its socket.
+func (c *connection) done(*ws.Conn) { c.close() }
 
 // close gives back what the connection holds. It is called once.
 func (c *connection) close() {

@@ -110,7 +110,7 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, as *quota.Dialect, 
 			}
 		}()
 	}
-	return d.door.Upgrade(w, r, as.Name, ws.Options{SlowReason: "slow consumer; connect again", Open: s.open}, s.serve)
+	return d.door.Upgrade(w, r, as.Name, ws.Options{SlowReason: "slow consumer; connect again", Open: s.open, Done: s.done}, s.read)
 }
 
 var errDraining = fault.New(fault.Draining, "The broker is shutting down; nothing was done.")

@@ -19,16 +19,15 @@ func (s *Socket) open(conn *ws.Conn) {
 	}
 }
 
-// serve runs the connection until its socket ends.
-func (s *Socket) serve(*ws.Conn) {
+// done ends the connection with its socket.
+func (s *Socket) done(*ws.Conn) {
 	defer s.leave()
-	defer s.client.Close()
-	s.read()
+	s.client.Close()
 }
 
-// read carries out what the client sends. No input ends the connection but a flood: what is too long to be read and what
+// read carries out what the client sends, until it is silent or its socket ends. No input ends the connection but a flood: what is too long to be read and what
 // is no UTF-8 ends it below.
-func (s *Socket) read() {
+func (s *Socket) read(*ws.Conn) {
 	for {
 		s.conn.LimitMessages(s.meter.Tenant().MessageBytes())
 		text, kind, err := s.conn.ReadMessage()

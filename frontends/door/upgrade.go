@@ -9,23 +9,22 @@ import (
 	"parley/internal/fault"
 )
 
-// Upgrade makes a WebSocket connection of the request, calls opts.Open and runs serve on the connection's own goroutine, as
-// ws.Set.Accept does. dialect is how it is counted; opts.Subprotocol is the Door's affair. What can't be upgraded is a fault,
+// Upgrade makes a WebSocket connection of the request, calls opts.Open and runs serve while there is something to read, as
+// ws.Set.Accept does, and calls opts.Done at the end. dialect is how it is counted; opts.Subprotocol is the Door's affair. What can't be upgraded is a fault,
 // and not answered yet.
 func (d *Door) Upgrade(w http.ResponseWriter, r *http.Request, dialect string, opts ws.Options, serve func(*ws.Conn)) error {
 	opts.Subprotocol = offered(r)
 	v := d.books.visit(dialect, w, r)
-	open := opts.Open
+	open, done := opts.Open, opts.Done
 	opts.Open = func(c *ws.Conn) {
 		d.books.enter(v, c)
-		if open != nil {
-			open(c)
-		}
+		open(c)
 	}
-	return handshakeFault(d.set.Accept(w, r, opts, func(c *ws.Conn) {
+	opts.Done = func(c *ws.Conn) {
 		defer d.books.leave(v)
-		serve(c)
-	}))
+		done(c)
+	}
+	return handshakeFault(d.set.Accept(w, r, opts, serve))
 }
 
 // offered returns the subprotocol to agree on, the first that the client offers. One that carried a token is no longer

@@ -1,13 +1,9 @@
 package ws
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
-
-	"github.com/coder/websocket"
 
 	"parley/internal/origin"
 )
@@ -23,6 +19,11 @@ type Options struct {
 	// Open is called before handle, by Accept's caller, which has the stack for it: what grew for it once, a connection's own
 	// goroutine would keep while it waits. Nothing has been read yet. Defaults to nothing.
 	Open func(*Conn)
+
+	// Done is called when the connection has ended and handle has returned for the last time. A connection with Done has no
+	// goroutine while its peer is silent: handle is called when there is something to read, returns when ReadMessage fails,
+	// and is called again if that was with ErrSilent. Defaults to nothing.
+	Done func(*Conn)
 
 	SlowCode   Code   // tells a slow peer so. Defaults to TryLater.
 	SlowReason string // Defaults to "slow consumer; resume with since".
@@ -58,9 +59,10 @@ func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("ws: refused with %d: %s", e.Status, e.Reason)
 }
 
-// Accept upgrades a request and runs handle on the connection's own goroutine: Accept and the HTTP handler that called it
-// return meanwhile, which sets their memory free. handle reads until ReadMessage fails, then returns; the connection is
-// closed after it, with Normal if nothing else has ended it. A handle that keeps w or r alive costs some KiB a connection.
+// Accept upgrades a request and runs handle on a goroutine of the connection's own: Accept and the HTTP handler that called
+// it return meanwhile, which sets their memory free. handle reads until ReadMessage fails, then returns; the connection is
+// closed after it, with Normal if nothing else has ended it, unless it is only silent: see [Options.Done]. A handle that
+// keeps w or r alive costs some KiB a connection.
 //
 // A request that is not to be upgraded yields a *HandshakeError for the caller to answer, and handle is not called.
 // HTTP/2 has no upgrade: leave it out of the server's TLS protocols.
@@ -73,16 +75,20 @@ func (s *Set) Accept(w http.ResponseWriter, r *http.Request, opts Options, handl
 		s.running.Done()
 		return err
 	}
+	c.handle, c.done = handle, opts.Done
 	s.add(c)
-	if opts.Open != nil {
-		c.open(opts.Open)
+	c.call(opts.Open)
+	if !c.park() {
+		go s.serve(c)
 	}
-	go s.serve(c, handle)
 	return nil
 }
 
-// upgrade lets the library do the handshake.
+// upgrade does the handshake.
 func (s *Set) upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*Conn, error) {
+	if err := verify(w.Header(), r); err != nil {
+		return nil, err
+	}
 	c := &Conn{
 		set:        s,
 		queueLimit: opts.QueueBytes,
@@ -91,75 +97,15 @@ func (s *Set) upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*Co
 	}
 	c.messageLimit = opts.MessageLimit
 	c.keep.heard.Store(s.clock.Load())
-	accept := &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // whose pages may connect depends on the tenant, which the caller knows
-		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived:     c.onPing,
-		OnPongReceived:     c.onPong,
-	}
-	if opts.Subprotocol != "" {
-		accept.Subprotocols = []string{opts.Subprotocol}
-	}
-	up := &upgrader{ResponseWriter: w, conn: c}
-	peer, err := websocket.Accept(up, r, accept)
+	agree(w.Header(), r.Header, opts.Subprotocol)
+	w.WriteHeader(http.StatusSwitchingProtocols)
+	nc, brw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, up.refusal(err)
+		return nil, fmt.Errorf("upgrade: %w", err)
 	}
-	peer.SetReadLimit(HardLimit)
-	c.peer = peer
-	return c, nil
-}
-
-// Sizes of the library's buffers. One holds the header of a frame, and what comes behind it goes past it if it is long; the
-// other a whole control frame, which has at most 127 bytes, and wire.Write relies on that.
-const (
-	readBuffer  = 128
-	writeBuffer = 128
-)
-
-// upgrader is the ResponseWriter that the library gets: it puts a Conn between it and the socket, and keeps refusals for
-// the caller.
-type upgrader struct {
-	http.ResponseWriter
-	conn   *Conn
-	status int    // of a refusal
-	reason string // its body
-}
-
-// WriteHeader lets only the upgrade through.
-func (u *upgrader) WriteHeader(status int) {
-	if status == http.StatusSwitchingProtocols {
-		u.ResponseWriter.WriteHeader(status)
-		return
-	}
-	u.status = status
-}
-
-// Write keeps the body of a refusal.
-func (u *upgrader) Write(p []byte) (int, error) {
-	u.reason += string(p)
-	return len(p), nil
-}
-
-func (u *upgrader) refusal(err error) error {
-	if u.status == 0 {
-		return fmt.Errorf("upgrade: %w", err)
-	}
-	return &HandshakeError{Status: u.status, Reason: strings.TrimSpace(u.reason)}
-}
-
-// Hijack takes the connection over from the HTTP server, together with what the client has sent behind its request.
-func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	nc, brw, err := http.NewResponseController(u.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	c := u.conn
 	c.net, c.raw = nc, rawConn(nc)
 	c.fill, c.attempt = c.readAttempt, c.writeAttempt
 	early, _ := brw.Reader.Peek(brw.Reader.Buffered()) // it is there, so it can be peeked at
 	c.in = append([]byte(nil), early...)
-	w := (*wire)(c)
-	c.br = bufio.NewReaderSize(w, readBuffer)
-	return w, bufio.NewReadWriter(c.br, bufio.NewWriterSize(w, writeBuffer)), nil
+	return c, nil
 }

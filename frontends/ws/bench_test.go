@@ -74,7 +74,7 @@ func benchmarkFanout(b *testing.B, conns []*ws.Conn, size, batch int) {
 // BenchmarkReceive reads small messages of one busy publisher.
 func BenchmarkReceive(b *testing.B) {
 	read := make(chan struct{})
-	e := newEdge(b, edgeConfig{handle: func(c *ws.Conn) error {
+	e := newEdge(b, edgeConfig{stays: true, handle: func(c *ws.Conn) error {
 		defer close(read)
 		for range b.N {
 			if msg, _, err := c.ReadMessage(); err != nil || len(msg) != floodSize {

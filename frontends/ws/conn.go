@@ -1,14 +1,11 @@
 package ws
 
 import (
-	"bufio"
 	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // Conn is one WebSocket connection. It lives as long as its handler (see [Set.Accept]), which need not close it: a Conn is
@@ -18,9 +15,12 @@ import (
 // the peer.
 type Conn struct {
 	set  *Set
-	peer *websocket.Conn // parses and answers; used by the reader only
+	id   uint64          // in the set
+	wire *wire           // to the library; nil while there is nothing to read. Used by the reader only.
 	net  net.Conn        // what was hijacked
 	raw  syscall.RawConn // net's descriptor; nil when there is none to use, as with TLS
+
+	handle, done func(*Conn) // done may be nil
 
 	queueLimit int
 	origin     string
@@ -44,6 +44,7 @@ type Conn struct {
 	pause    chan struct{} // guarded by mu; closed when the connection ends. nil unless its handler is in Pause.
 	expiry   expiry        // guarded by mu
 	swept    swept         // guarded by mu
+	parking  parking       // guarded by mu
 }
 
 // slowClose is how a peer that reads too slowly is told so.
@@ -60,9 +61,8 @@ func (s slowClose) why() *CloseError {
 type reader struct {
 	messageLimit int
 
-	br       *bufio.Reader // the library's, looked into by Pending
-	in       []byte        // read from the socket, not yet asked for
-	inChunk  *chunk        // what in lies in; nil when in was read by the HTTP server
+	in       []byte // read from the socket, not yet asked for
+	inChunk  *chunk // what in lies in; nil when in was read by the HTTP server
 	fill     func(fd uintptr) bool
 	dst      []byte // where fill is to put what it reads
 	dstN     int
@@ -71,6 +71,9 @@ type reader struct {
 	received int64    // bytes handed to the library
 	ceiling  int64    // received must not exceed it. Zero means no limit: between messages.
 	pings    rate
+	brief    bool // no message has come since the goroutine began
+	once     bool // fill does not wait
+	silent   bool // ReadMessage has failed with ErrSilent
 }
 
 // ending is how far the end of a connection has come. Its zero value is an open connection.
@@ -97,9 +100,6 @@ func (c *Conn) RemoteAddr() net.Addr { return c.net.RemoteAddr() }
 
 // Origin returns the origin of the page that has opened the connection, "" when none has. See package origin.
 func (c *Conn) Origin() string { return c.origin }
-
-// Subprotocol returns what [Options.Subprotocol] asked for, if the client had offered it, or "".
-func (c *Conn) Subprotocol() string { return c.peer.Subprotocol() }
 
 // Closed returns how the connection ended, and nil while it takes data.
 func (c *Conn) Closed() *CloseError {
@@ -165,6 +165,7 @@ func (c *Conn) beginEnd(why *CloseError, frame []byte, cut bool) {
 	c.end.why = why
 	c.resume()
 	c.end.by = time.Now().Add(c.set.cfg.CloseWithin)
+	c.unpark()
 	_ = c.net.SetWriteDeadline(c.end.by) // as above
 	switch {
 	case cut && c.inFlight:
@@ -192,6 +193,7 @@ func (c *Conn) breakOff(cause error) {
 	}
 	c.end.broken = true
 	c.end.frame = nil
+	c.unpark()
 	if !c.inFlight {
 		c.queue.drop(c.set.pools)
 	}
@@ -220,7 +222,7 @@ func (c *Conn) finish() {
 	if !end.broken {
 		c.linger(end)
 	}
-	_ = c.peer.CloseNow() // releases what the library holds
+	c.detach()
 	c.closeSocket()
 	c.awaitWriter()
 }

@@ -7,9 +7,13 @@ const (
 	finText  = 0x80 | 0x1
 	finClose = 0x80 | 0x8
 	finPing  = 0x80 | 0x9
+	finPong  = 0x80 | 0xa
 
 	opMask  = 0x0f
 	opClose = 0x8
+	opPong  = 0xa
+
+	maskBit = 0x80 // of the second byte
 )
 
 // Payload lengths that still fit the 7-bit and the 16-bit form of a frame header, and the markers of the longer forms.

@@ -17,6 +17,9 @@ type swept struct {
 	pingAt  int64  // when the next ping is due
 	flushed uint64 // what Conn.flushed was then
 	since   int64  // since when nothing of a backlog was taken. Zero means that there is none.
+
+	messages uint64 // how many had come then
+	quiet    int64  // since when none has
 }
 
 // rate counts events within one second. The zero value is ready to use.
@@ -87,6 +90,7 @@ func (c *Conn) sweep(now time.Time) {
 	hook := c.takeExpired(now)
 	stalled := c.stalledFor(t)
 	ping := c.pingDue(t)
+	c.letGo(t)
 	c.mu.Unlock()
 
 	if hook != nil {

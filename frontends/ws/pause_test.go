@@ -19,7 +19,7 @@ func TestPauseEndsWithTheConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pausing := make(chan struct{})
-			e := newEdge(t, edgeConfig{handle: func(c *ws.Conn) error {
+			e := newEdge(t, edgeConfig{stays: true, handle: func(c *ws.Conn) error {
 				if end == nil {
 					c.Close(ws.Normal, "")
 				}

@@ -26,7 +26,7 @@ const patience = 60 * time.Second
 type edge struct {
 	*httptest.Server
 	set     *ws.Set
-	conns   chan *ws.Conn // each connection, when its handler begins
+	conns   chan *ws.Conn // each connection, when it is open
 	ended   chan error    // how each ended, when its handler has returned
 	refused chan error    // what Accept said
 }
@@ -37,6 +37,7 @@ type edgeConfig struct {
 	sendBuffer int // of the server's sockets, in bytes. Zero means the system's choice.
 	tls        bool
 	handle     func(*ws.Conn) error // defaults to discard
+	stays      bool                 // connections keep their goroutine while they are silent
 }
 
 // newEdge starts an edge and stops it with the test.
@@ -54,10 +55,15 @@ func newEdge(t testing.TB, cfg edgeConfig) *edge {
 		ended:   make(chan error, 10000),
 		refused: make(chan error, 10000),
 	}
+	cfg.Open = func(c *ws.Conn) { e.conns <- c }
+	if !cfg.stays {
+		cfg.Done = func(*ws.Conn) {}
+	}
 	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := e.set.Accept(w, r, cfg.Options, func(c *ws.Conn) {
-			e.conns <- c
-			e.ended <- cfg.handle(c)
+			if err := cfg.handle(c); !errors.Is(err, ws.ErrSilent) {
+				e.ended <- err
+			}
 		})
 		if err == nil {
 			return
@@ -102,7 +108,7 @@ func newEdge(t testing.TB, cfg edgeConfig) *edge {
 func discard(c *ws.Conn) error {
 	for {
 		_, _, err := c.ReadMessage()
-		if _, ok := errors.AsType[*ws.CloseError](err); ok {
+		if _, ok := errors.AsType[*ws.TooBigError](err); err != nil && !ok {
 			return err
 		}
 	}
@@ -112,11 +118,10 @@ func discard(c *ws.Conn) error {
 func echo(c *ws.Conn) error {
 	for {
 		msg, _, err := c.ReadMessage()
-		if _, ok := errors.AsType[*ws.CloseError](err); ok {
-			return err
-		}
 		if big, ok := errors.AsType[*ws.TooBigError](err); ok {
 			msg = fmt.Appendf(nil, "too big: %d, kept %d", big.Size, len(msg))
+		} else if err != nil {
+			return err
 		}
 		if err := c.Send(ws.AppendText(nil, msg)); err != nil {
 			return err

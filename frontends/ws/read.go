@@ -38,23 +38,34 @@ func (e *TooBigError) Error() string {
 	return fmt.Sprintf("ws: message of %d bytes exceeds the limit of %d", e.Size, e.Limit)
 }
 
+// ErrSilent is what ReadMessage returns on a connection with [Options.Done] from which no message has come for a while. The
+// handler should return, and is called again when there is something to read.
+var ErrSilent = errors.New("ws: nothing to read")
+
 // ReadMessage waits for the next message. The bytes are valid until the next call, and text is valid UTF-8. A message
 // over the limit comes cut to the limit, its text unchecked, with a *TooBigError; the connection goes on. Any other error
-// is a *CloseError: the connection has ended, and the handler should return.
+// but ErrSilent is a *CloseError: the connection has ended. The handler should return.
 //
 // Only the handler may call it. Reading is what answers pings and close frames, so the handler must keep reading.
 func (c *Conn) ReadMessage() ([]byte, Kind, error) {
 	if err := c.Closed(); err != nil {
 		return nil, 0, err
 	}
+	c.takeControls()
 	if !c.Pending() { // it may be long until the next message
 		c.releaseMessage()
-		c.awaitInput()
+		if c.silent = c.awaitInput(); c.silent {
+			return nil, 0, ErrSilent
+		}
 	}
-	typ, r, err := c.peer.Reader(context.Background())
+	if err := c.attach(); err != nil {
+		return nil, 0, c.readFailed(err)
+	}
+	typ, r, err := c.wire.peer.Reader(context.Background())
 	if err != nil {
 		return nil, 0, c.readFailed(err)
 	}
+	c.brief = false
 	c.keep.message.Store(c.set.clock.Load())
 	c.ceiling = c.received + HardLimit + framing
 	msg, size, err := c.readBody(r)
@@ -82,7 +93,7 @@ func (c *Conn) LimitMessages(n int) { c.messageLimit = min(n, HardLimit) }
 
 // Pending reports whether more input is already in memory, perhaps only a part of a message: a hint that it pays to
 // gather before acting. Only the handler may call it.
-func (c *Conn) Pending() bool { return len(c.in) > 0 || c.br.Buffered() > 0 }
+func (c *Conn) Pending() bool { return len(c.in) > 0 || c.wire != nil && c.wire.br.Buffered() > 0 }
 
 // spill is room behind the limit for what is only counted.
 const spill = 4 << 10

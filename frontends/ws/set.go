@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -57,18 +58,21 @@ func (cfg Config) withDefaults() Config {
 type Set struct {
 	cfg     Config
 	pools   *pools
+	unseen  *http.Request  // see Conn.attach
 	clock   atomic.Int64   // nanoseconds; the time of the last Tick
 	running sync.WaitGroup // readers and writers; a writer never outlives its reader
 
 	mu      sync.Mutex
-	conns   map[*Conn]struct{} // guarded by mu
-	spread  uint64             // guarded by mu; spreads the pings
-	closing *CloseError        // guarded by mu; nil until Close
+	conns   map[uint64]*Conn // guarded by mu
+	lastID  uint64           // guarded by mu
+	spread  uint64           // guarded by mu; spreads the pings
+	closing *CloseError      // guarded by mu; nil until Close
+	poller  *poller          // guarded by mu; nil until it is needed, and where there is none
 }
 
-// NewSet returns an empty Set. It starts nothing: see Run.
+// NewSet returns an empty Set. It starts nothing: see Run. The caller closes it.
 func NewSet(cfg Config) *Set {
-	s := &Set{cfg: cfg.withDefaults(), pools: newPools(), conns: make(map[*Conn]struct{})}
+	s := &Set{cfg: cfg.withDefaults(), pools: newPools(), unseen: unseenRequest(), conns: map[uint64]*Conn{}}
 	s.clock.Store(s.cfg.Now().UnixNano())
 	return s
 }
@@ -94,6 +98,7 @@ func (s *Set) Close(ctx context.Context, code Code, reason string) error {
 	ended := make(chan struct{})
 	go func() {
 		s.running.Wait()
+		s.endPoller()
 		close(ended)
 	}()
 	select {
@@ -119,18 +124,26 @@ func (s *Set) reserve() bool {
 	return true
 }
 
-// serve runs the handler of a connection for which reserve has made room.
-func (s *Set) serve(c *Conn, handle func(*Conn)) {
-	defer s.running.Done()
-	defer s.remove(c)
-	defer c.finish()
-	defer c.recovered()
-	handle(c)
+// serve runs the handler of a connection for which reserve has made room, until the connection is silent or ends.
+func (s *Set) serve(c *Conn) {
+	c.brief = true
+	for c.call(c.handle); c.silent; c.call(c.handle) {
+		if c.silent = false; c.park() {
+			return
+		}
+	}
+	c.call(c.done)
+	c.finish()
+	s.remove(c)
+	s.running.Done()
 }
 
-func (c *Conn) open(open func(*Conn)) {
+// call runs one of the functions that the connection was made with, which may be nil.
+func (c *Conn) call(f func(*Conn)) {
 	defer c.recovered()
-	open(c)
+	if f != nil {
+		f(c)
+	}
 }
 
 // recovered keeps a handler's panic from taking the other connections, of other tenants, with it.
@@ -143,7 +156,10 @@ func (c *Conn) recovered() {
 
 func (s *Set) add(c *Conn) {
 	s.mu.Lock()
-	s.conns[c] = struct{}{}
+	s.lastID++
+	c.id = s.lastID
+	s.conns[c.id] = c
+	c.parking.poller = s.pollerFor(c)
 	c.swept.pingAt = s.firstPing()
 	closing := s.closing
 	s.mu.Unlock()
@@ -155,12 +171,12 @@ func (s *Set) add(c *Conn) {
 func (s *Set) remove(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	delete(s.conns, c.id)
 }
 
 // snapshot returns the connections there are, for work without the lock.
 func (s *Set) snapshot() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.conns))
+	return slices.Collect(maps.Values(s.conns))
 }

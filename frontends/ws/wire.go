@@ -1,16 +1,23 @@
 package ws
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
 	"time"
 	"unicode/utf8"
+
+	"github.com/coder/websocket"
 )
 
 // wire is the connection as the library sees it. Its reads come from the socket in large pieces, its writes, which are
 // control frames only, join the queue.
-type wire Conn
+type wire struct {
+	conn *Conn           // nil when the library is to be left out
+	peer *websocket.Conn // the library's: parses and answers
+	br   *bufio.Reader   // what peer reads from, looked into by Pending
+}
 
 var _ net.Conn = (*wire)(nil)
 
@@ -19,7 +26,7 @@ var errFragments = errors.New("ws: message in too many fragments")
 // Read serves the library from a chunk, so that a busy peer costs one system call for many messages. While it waits it
 // holds no buffer.
 func (w *wire) Read(p []byte) (int, error) {
-	c := (*Conn)(w)
+	c := w.conn
 	n, err := c.readSome(p)
 	c.received += int64(n)
 	if err == nil && c.ceiling != 0 && c.received > c.ceiling {
@@ -48,6 +55,9 @@ func (c *Conn) readSome(p []byte) (int, error) {
 	}
 	c.dst, c.dstN = p, 0
 	err := c.raw.Read(c.fill)
+	for c.excused(err) {
+		err = c.raw.Read(c.fill)
+	}
 	c.dst = nil
 	if err == nil {
 		err = c.readErr
@@ -55,15 +65,27 @@ func (c *Conn) readSome(p []byte) (int, error) {
 	return c.dstN, err
 }
 
-// awaitInput waits until there is something for the library to read. It could wait for itself, but so deep in calls that
-// every idle connection would hold twice the stack. TLS has no such way.
-func (c *Conn) awaitInput() {
-	if c.raw == nil || c.readErr != nil {
-		return
+// awaitInput waits until there is something for the library to read, or reports that the peer is silent. The library could
+// wait for itself, but so deep in calls that every idle connection would hold twice the stack. TLS has no such way.
+func (c *Conn) awaitInput() (silent bool) {
+	for c.raw != nil && c.readErr == nil && !c.Pending() {
+		c.once = c.brief && c.parking.poller != nil
+		err := c.raw.Read(c.fill)
+		last := c.once
+		c.once = false
+		if c.excused(err) {
+			return true
+		}
+		if err != nil {
+			c.readErr = err
+			return false
+		}
+		c.takeControls()
+		if last && c.readErr == nil && !c.Pending() {
+			return true
+		}
 	}
-	if err := c.raw.Read(c.fill); err != nil {
-		c.readErr = err
-	}
+	return false
 }
 
 // readAttempt reads once, into dst or, if that is small, into a chunk. It reports false, so that the runtime's poller
@@ -88,7 +110,7 @@ func (c *Conn) readAttempt(fd uintptr) bool {
 		}
 	}
 	if wouldBlock(err) {
-		return false
+		return c.once
 	}
 	c.readErr = err
 	return true
@@ -102,7 +124,7 @@ func (c *Conn) releaseInput() {
 // Write queues one control frame: the library's buffer has room for a whole one and is flushed behind each. It never
 // waits. Nothing follows a close frame.
 func (w *wire) Write(p []byte) (int, error) {
-	c := (*Conn)(w)
+	c := w.conn
 	frame := append([]byte(nil), p...)
 	c.mu.Lock()
 	switch {
@@ -141,12 +163,14 @@ func (c *Conn) answerClose(frame []byte) {
 // Close is the library giving up. The socket is closed when the handler has returned; what is left to do here is to end a
 // read that would not end, which the library wants only when a control frame has not come to its end in five seconds.
 func (w *wire) Close() error {
-	(*Conn)(w).Close(ProtocolError, "control frame not completed in time")
+	if w.conn != nil {
+		w.conn.Close(ProtocolError, "control frame not completed in time")
+	}
 	return nil
 }
 
-func (w *wire) LocalAddr() net.Addr                { return w.net.LocalAddr() }
-func (w *wire) RemoteAddr() net.Addr               { return w.net.RemoteAddr() }
-func (w *wire) SetDeadline(t time.Time) error      { return w.net.SetDeadline(t) }
-func (w *wire) SetReadDeadline(t time.Time) error  { return w.net.SetReadDeadline(t) }
-func (w *wire) SetWriteDeadline(t time.Time) error { return w.net.SetWriteDeadline(t) }
+func (w *wire) LocalAddr() net.Addr                { return w.conn.net.LocalAddr() }
+func (w *wire) RemoteAddr() net.Addr               { return w.conn.net.RemoteAddr() }
+func (w *wire) SetDeadline(t time.Time) error      { return w.conn.net.SetDeadline(t) }
+func (w *wire) SetReadDeadline(t time.Time) error  { return w.conn.net.SetReadDeadline(t) }
+func (w *wire) SetWriteDeadline(t time.Time) error { return w.conn.net.SetWriteDeadline(t) }
