@@ -36,7 +36,7 @@ type entry[P any] struct {
 // Table. close is called once for each part that was opened, and returns when it is gone. The caller closes the Table.
 func NewTable[K, P comparable](open func(context.Context, K) (P, error), closing func(P)) *Table[K, P] {
 	t := &Table[K, P]{open: open, close: closing, all: map[K]*entry[P]{}}
-	t.life, t.end = context.WithCancel(context.Background())
+	t.life, t.end = context.WithCancel(context.Background()) //nolint:gosec // G118: Close calls it
 	return t
 }
 

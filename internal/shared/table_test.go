@@ -61,10 +61,10 @@ func (p *parts) want(t *testing.T, what string, opened, closed int64) {
 	}
 }
 
-func (p *parts) acquire(t *testing.T, key string) *part {
+func (p *parts) acquire(t *testing.T) *part {
 	t.Helper()
-	one, err := p.Acquire(t.Context(), key)
-	if err != nil || one.key != key || !one.running.Load() {
+	one, err := p.Acquire(t.Context(), "acme")
+	if err != nil || one.key != "acme" || !one.running.Load() {
 		t.Fatalf("%+v, %v", one, err)
 	}
 	return one
@@ -78,7 +78,7 @@ func TestOnePartForAll(t *testing.T) {
 	p.slow = make(chan struct{})
 	var users sync.WaitGroup
 	for range 10 {
-		users.Go(func() { p.acquire(t, "acme") })
+		users.Go(func() { p.acquire(t) })
 	}
 	p.slow <- struct{}{}
 	users.Wait()
@@ -92,7 +92,7 @@ func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts(t)
 		defer p.Close()
-		one, two := p.acquire(t, "acme"), p.acquire(t, "acme")
+		one, two := p.acquire(t), p.acquire(t)
 		p.Release("acme", one)
 		<-time.After(time.Minute)
 		p.CloseIdle(time.Now(), always)
@@ -112,11 +112,11 @@ func TestIdle(t *testing.T) {
 func TestDrop(t *testing.T) {
 	p := newParts(t)
 	defer p.Close()
-	before := p.acquire(t, "acme")
+	before := p.acquire(t)
 	p.Drop("acme")
 	p.Drop("acme")
 	p.want(t, "dropped", 1, 1)
-	p.acquire(t, "acme")
+	p.acquire(t)
 	p.Release("acme", before)
 	p.CloseIdle(time.Now().Add(time.Hour), always)
 	p.want(t, "used again", 2, 1)
@@ -133,7 +133,7 @@ func TestFailedOpeningIsTriedAgain(t *testing.T) {
 		t.Error("it is remembered")
 	}
 	p.err = nil
-	p.acquire(t, "acme")
+	p.acquire(t)
 }
 
 // TestImpatience: whoever does not wait for another one's opening leaves no trace, and the other gets what he wanted.
@@ -142,7 +142,7 @@ func TestImpatience(t *testing.T) {
 		p := newParts(t)
 		p.slow = make(chan struct{})
 		var first sync.WaitGroup
-		first.Go(func() { p.Release("acme", p.acquire(t, "acme")) })
+		first.Go(func() { p.Release("acme", p.acquire(t)) })
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -164,7 +164,7 @@ func TestImpatience(t *testing.T) {
 
 func TestClosed(t *testing.T) {
 	p := newParts(t)
-	p.acquire(t, "acme")
+	p.acquire(t)
 	ahead := make(chan struct{})
 	p.Ahead("acme", func(context.Context) { t.Error("opened ahead although it is open") })
 	p.Ahead("other", func(ctx context.Context) {
