@@ -113,13 +113,16 @@ func testLog(node string) *slog.Logger {
 // patience bounds the wait for what must happen some time.
 const patience = 60 * time.Second
 
-// eventually repeats f until it succeeds.
+// eventually repeats f until it succeeds. Each time it has no longer than a request may take: one to a leader is lost when
+// there is none, and then there is nothing to wait for.
 func eventually(t *testing.T, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for before := error(nil); ; {
-		err := f(ctx)
+		attempt, end := context.WithTimeout(ctx, requestTimeout)
+		err := f(attempt)
+		end()
 		if err == nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -25,19 +26,40 @@ func (e *Engine) keepGrowing(ctx context.Context) {
 	}
 }
 
-// grow puts the streams that are this node's to look after on as many nodes as there are, up to maxReplicas.
+// grow has the streams that are this node's to look after put on as many nodes as there are, up to maxReplicas. The server
+// does so by and by; how far it is, Members tells. One that can't be put there does not keep the others from it.
 func (e *Engine) grow(ctx context.Context) error {
 	want := e.replicas()
 	all, err := e.servers.led(ctx, want)
 	if err != nil {
 		return err
 	}
+	var first error
+	failed := 0
 	for _, s := range all {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := e.growStream(ctx, s.accountKey, s.stream, want); err != nil {
-			return err
+			first = cmp.Or(first, err)
+			failed++
 		}
 	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d streams, of which the first: %w", failed, len(all), first)
+	}
 	return nil
+}
+
+// reach returns the node's connection to an account, or one of its own to an account that is suspended.
+func (e *Engine) reach(ctx context.Context, a AccountID) (c *Conn, leave func(), err error) {
+	if e.conns.isBarred(a) {
+		return e.Visit(ctx, a)
+	}
+	if c, err = e.Acquire(ctx, a); err != nil {
+		return nil, nil, err
+	}
+	return c, c.Release, nil
 }
 
 func (e *Engine) growStream(ctx context.Context, account, stream string, replicas int) error {
@@ -45,11 +67,11 @@ func (e *Engine) growStream(ctx context.Context, account, stream string, replica
 	if err != nil {
 		return err
 	}
-	c, err := e.Acquire(ctx, id)
+	c, leave, err := e.reach(ctx, id)
 	if err != nil {
 		return fmt.Errorf("reach account %s: %w", id, err)
 	}
-	defer c.Release()
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	s, err := c.js.Stream(ctx, stream)
@@ -67,6 +89,6 @@ func (e *Engine) growStream(ctx context.Context, account, stream string, replica
 	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
 		return fmt.Errorf("put stream %s of account %s on %d nodes: %w", stream, id, replicas, err)
 	}
-	e.log.Info("a stream is on more nodes now", "account", id, "stream", stream, "nodes", replicas)
+	e.log.Info("a stream is being put on more nodes", "account", id, "stream", stream, "nodes", replicas)
 	return nil
 }

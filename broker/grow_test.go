@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/internal/fault"
@@ -20,59 +21,25 @@ func TestPeerIDIsTheServers(t *testing.T) {
 }
 
 // TestOneNodeGrowsIntoACluster takes a node that was alone, with its messages and a place that has read some of them, into
-// a cluster, and lets two others join.
+// a cluster, and lets two others join. When they say that they have everything, the first one may go.
 func TestOneNodeGrowsIntoACluster(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
 	alone := c.cfgs[0]
 	alone.Cluster = Cluster{}
 	ctx := t.Context()
-	e, err := Open(ctx, alone, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := mustAccount(t, e)
-	conn, err := e.Acquire(ctx, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Ensure(ctx, Channels); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Bucket(ctx, StateBucket); err != nil {
-		t.Fatal(err)
-	}
 	const total, read = 1000, 10
-	for i := range total {
-		if _, err := conn.js.PublishAsync("channel.x", fmt.Append(nil, i), jetstream.WithMsgID(fmt.Sprint(i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-conn.js.PublishAsyncComplete()
-	place, err := conn.js.CreateConsumer(ctx, string(Channels), jetstream.ConsumerConfig{Durable: "p", AckPolicy: jetstream.AckExplicitPolicy})
-	if err != nil {
-		t.Fatal(err)
-	}
-	batch, err := place.Fetch(read)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for m := range batch.Messages() {
-		if err := m.DoubleAck(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	conn.Release()
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-
+	id, suspended := fillAlone(t, alone, total, read)
 	c.start(0, 1, 2)
+	if err := c.nodes[0].PutAccount(ctx, Account{ID: suspended, Name: "acme", Suspended: true}); err != nil {
+		t.Fatal(err)
+	}
 	for _, e := range c.nodes {
-		eventually(t, func(ctx context.Context) error { return allGrown(ctx, e, id, 3) })
+		eventually(t, func(ctx context.Context) error { return allGrown(ctx, e, 4) })
+		wantOwnCopy(t, e, id, total)
 	}
 	c.stop(0) // the one that had everything
-	conn = mustAcquire(t, c.nodes[1], id)
+	conn := mustAcquire(t, c.nodes[1], id)
 	eventually(t, func(ctx context.Context) error {
 		last, err := conn.Last(ctx, Channels, "channel.x")
 		if err == nil && last != total {
@@ -103,29 +70,90 @@ func TestOneNodeGrowsIntoACluster(t *testing.T) {
 	}
 }
 
-// allGrown returns nil when all streams of an account, and the place in it, are on n nodes and up to date there.
-func allGrown(ctx context.Context, e *Engine, id AccountID, n int) error {
-	conn, err := e.Acquire(ctx, id)
+// fillAlone has a node store messages of one account, some of which a place has read, and a stream of another account.
+func fillAlone(t *testing.T, cfg Config, total, read int) (id, other AccountID) {
+	t.Helper()
+	ctx := t.Context()
+	e, err := Open(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, other = mustAccount(t, e), mustAccount(t, e)
+	for _, a := range []AccountID{id, other} {
+		if err := mustAcquire(t, e, a).Ensure(ctx, Channels); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := mustAcquire(t, e, id)
+	if _, err := conn.Bucket(ctx, StateBucket); err != nil {
+		t.Fatal(err)
+	}
+	for i := range total {
+		if _, err := conn.js.PublishAsync("channel.x", fmt.Append(nil, i), jetstream.WithMsgID(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-conn.js.PublishAsyncComplete()
+	place, err := conn.js.CreateConsumer(ctx, string(Channels), jetstream.ConsumerConfig{Durable: "p", AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := place.Fetch(read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m := range batch.Messages() {
+		if err := m.DoubleAck(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return id, other
+}
+
+// allGrown returns nil when a node says that all nodes have a copy of so many streams, and that all copies are complete.
+func allGrown(ctx context.Context, e *Engine, streams int) error {
+	all, err := e.Members(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	for _, c := range []*Conn{conn, e.home} {
-		names := c.js.ListStreams(ctx)
-		for info := range names.Info() {
-			if err := grown(info.Config.Name, info.Cluster, n); err != nil {
-				return err
-			}
-		}
-		if names.Err() != nil {
-			return names.Err()
+	for _, m := range all {
+		if !m.Alive || m.Streams != streams || m.Behind != 0 {
+			return fmt.Errorf("of %d streams, %+v", streams, m)
 		}
 	}
-	place, err := conn.js.Consumer(ctx, string(Channels), "p")
+	if len(all) != 3 {
+		return fmt.Errorf("nodes: %+v", all)
+	}
+	return nil
+}
+
+// wantOwnCopy checks what this node itself has of an account: the messages, and the place on three nodes.
+func wantOwnCopy(t *testing.T, e *Engine, id AccountID, messages uint64) {
+	t.Helper()
+	key, err := e.id.accountKey(id)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	return grown("p", place.CachedInfo().Cluster, n)
+	info, err := e.server.Jsz(&server.JSzOptions{Account: key, Streams: true, Consumer: true})
+	if err != nil || len(info.AccountDetails) != 1 {
+		t.Fatal(info, err)
+	}
+	for _, s := range info.AccountDetails[0].Streams {
+		if s.Name != string(Channels) {
+			continue
+		}
+		if s.State.Msgs != messages {
+			t.Errorf("%s has %d messages and is said to be complete", e.cfg.ServerName, s.State.Msgs)
+		}
+		if len(s.Consumer) != 1 || s.Consumer[0].Cluster == nil || len(s.Consumer[0].Cluster.Replicas) != 2 {
+			t.Errorf("the place is not on three nodes, as %s knows it: %+v", e.cfg.ServerName, s.Consumer)
+		}
+		return
+	}
+	t.Errorf("%s has none of the messages", e.cfg.ServerName)
 }
 
 func grown(name string, on *jetstream.ClusterInfo, n int) error {

@@ -21,7 +21,7 @@ type Member struct {
 	Alive   bool   // it errs for at most 12 seconds
 	Leads   bool   // the cluster, which is to say that it decides which node holds what
 	Streams int    // how many it has a copy of
-	Behind  int    // how many of these copies are not complete now
+	Behind  int    // how many of these copies are not complete now, or of streams that are just being put on other nodes
 }
 
 // Members returns the nodes of the cluster by name, or this one node that is alone. Streams that nobody leads now, and
@@ -46,17 +46,28 @@ func (e *Engine) Members(ctx context.Context) ([]Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []Member{e.member(peerID(info.Meta.Leader), info.Meta.Leader, held)}
-	all[0].Leads = true
-	if own := e.cfg.ServerName; own != info.Meta.Leader { // which the server leaves out
-		all = append(all, e.member(peerID(own), own, held))
+	incomplete, err := e.incomplete(ctx)
+	if err != nil {
+		return nil, err
 	}
+	for name, about := range incomplete {
+		h := held[peerID(name)]
+		h.Behind = max(h.Behind, len(about))
+		if about[complaint{}] { // it knows nothing of its streams now
+			h.Behind = h.Copies
+		}
+		held[peerID(name)] = h
+	}
+	all := []Member{e.member(peerID(e.cfg.ServerName), e.cfg.ServerName, held)} // the server leaves itself out
 	for _, p := range info.Meta.Replicas {
 		name := p.Name
 		if peerID(name) != p.Peer { // a text that says so
 			name = ""
 		}
 		all = append(all, e.member(p.Peer, name, held))
+	}
+	for i := range all {
+		all[i].Leads = all[i].ID == peerID(info.Meta.Leader)
 	}
 	slices.SortFunc(all, func(a, b Member) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return all, nil
@@ -109,7 +120,7 @@ func (e *Engine) holdings() (map[string]holding, error) {
 				continue
 			}
 			for _, p := range s.Cluster.Replicas {
-				add(p.Peer, p.Current && !p.Offline && !p.Pending)
+				add(p.Peer, p.Current && !p.Offline && !p.Pending && s.Cluster.Desired == nil)
 			}
 		}
 	}
