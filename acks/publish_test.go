@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/broker"
+	"parley/broker/brokertest"
 	"parley/internal/fault"
 	"parley/tenants"
 )
@@ -30,43 +30,34 @@ type bundle struct {
 	syncErr   error
 }
 
-func setup(t testing.TB) *bundle {
+// connect starts a node with a tenant, whose connection it returns.
+func connect(t testing.TB) (*brokertest.Node, *broker.Conn) {
 	t.Helper()
-	engine, err := broker.Open(t.Context(), broker.Config{DataDir: t.TempDir(), Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
+	n := brokertest.Start(t, broker.Config{Listen: broker.ListenOff})
+	conn, err := n.Acquire(t.Context(), brokertest.NewAccount(t, "acme", n))
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := broker.NewAccountID()
-	if err := engine.PutAccount(t.Context(), broker.Account{ID: id, Name: "acme"}); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := engine.Acquire(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(conn.Release)
 	if err := conn.Ensure(t.Context(), broker.Channels); err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{engine: engine, conn: conn, syncs: make(chan struct{}, 1000)}
+	return n, conn
+}
+
+func setup(t testing.TB) *bundle {
+	t.Helper()
+	n, conn := connect(t)
+	b := &bundle{engine: n.Engine, conn: conn, syncs: make(chan struct{}, 1000)}
 	b.committer = NewCommitter(func() error {
 		b.rounds.Add(1)
 		select {
 		case b.syncs <- struct{}{}:
 		default: // a benchmark only counts them
 		}
-		return errors.Join(b.syncErr, engine.Sync())
+		return errors.Join(b.syncErr, n.Sync())
 	})
-	ctx, stop := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() { _ = b.committer.Run(ctx) })
-	t.Cleanup(func() {
-		stop()
-		done.Wait()
-		conn.Release()
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n.Run(b.committer.Run)
 	return b
 }
 
@@ -241,29 +232,9 @@ func TestParsePubAck(t *testing.T) {
 }
 
 func BenchmarkDurablePublish(b *testing.B) {
-	engine, err := broker.Open(b.Context(), broker.Config{DataDir: b.TempDir(), Listen: broker.ListenOff}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer engine.Close()
-	id := broker.NewAccountID()
-	if err := engine.PutAccount(b.Context(), broker.Account{ID: id}); err != nil {
-		b.Fatal(err)
-	}
-	conn, err := engine.Acquire(b.Context(), id)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Release()
-	if err := conn.Ensure(b.Context(), broker.Channels); err != nil {
-		b.Fatal(err)
-	}
-	committer := NewCommitter(engine.Sync)
-	ctx, stop := context.WithCancel(b.Context())
-	var done sync.WaitGroup
-	done.Go(func() { _ = committer.Run(ctx) })
-	defer done.Wait()
-	defer stop()
+	n, conn := connect(b)
+	committer := NewCommitter(n.Sync)
+	n.Run(committer.Run)
 	p, err := NewPublisher(conn, committer, Config{})
 	if err != nil {
 		b.Fatal(err)
@@ -281,7 +252,7 @@ func BenchmarkDurablePublish(b *testing.B) {
 					}
 				}
 				sent++
-				if err := p.Publish(ctx, Message{Subject: "channel.bench", Data: data}, got); err != nil {
+				if err := p.Publish(b.Context(), Message{Subject: "channel.bench", Data: data}, got); err != nil {
 					b.Fatal(err)
 				}
 			}

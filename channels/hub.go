@@ -163,7 +163,9 @@ func (h *Hub) Open(ctx context.Context, tenant tenants.ID, account broker.Accoun
 	s.refs++
 	h.mu.Unlock()
 	if first {
-		s.err = s.open(h.life)
+		if s.err = s.open(h.life); s.err != nil {
+			s.end()
+		}
 		close(s.ready)
 	}
 	select {

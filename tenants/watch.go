@@ -86,33 +86,37 @@ func (r *Registry) load(ctx context.Context) error {
 }
 
 func (r *Registry) loadOnce(ctx context.Context) error {
+	watch, err := r.begin(ctx)
+	if err == nil {
+		broker.EndWatch(watch)
+	}
+	return err
+}
+
+// begin reads everything. The watch, which the caller ends, goes on with what changes from then on.
+func (r *Registry) begin(ctx context.Context) (jetstream.KeyWatcher, error) {
 	watch, err := r.bucket.WatchAll(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer broker.EndWatch(watch)
 	all, last, err := r.readAll(ctx, watch)
 	if err != nil {
-		return err
+		broker.EndWatch(watch)
+		return nil, err
 	}
 	r.replace(all, last)
-	return nil
+	return watch, nil
 }
 
 // follow applies changes as they come, after reading everything once.
 func (r *Registry) follow(ctx context.Context) error {
 	losses, stop := r.engine.Losses()
 	defer stop()
-	watch, err := r.bucket.WatchAll(ctx)
+	watch, err := r.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer broker.EndWatch(watch)
-	all, last, err := r.readAll(ctx, watch)
-	if err != nil {
-		return err
-	}
-	r.replace(all, last)
 	for {
 		select {
 		case <-ctx.Done():

@@ -161,6 +161,6 @@ func reply(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) //nolint:gosec // JSON, and said so; a client that is gone needs no answer
+	_, _ = w.Write(append(b, '\n')) // a client that is gone needs no answer
 	return nil
 }

@@ -1,6 +1,9 @@
 package bots
 
-import "parley/internal/fault"
+import (
+	"parley/frontends/frame"
+	"parley/internal/fault"
+)
 
 // The codes that only this dialect has. It shares RATE_LIMITED, MESSAGE_TOO_LARGE, INVALID_FORMAT and AUTH_FAILED with
 // package fault.
@@ -11,15 +14,11 @@ const (
 
 // codeOf is this dialect's table of codes: the document's where it has one, else those of package fault.
 func codeOf(err error) fault.Code {
-	switch code := fault.CodeOf(err); code {
-	case fault.AuthRequired, fault.AuthFailed, fault.TokenExpired, fault.TenantSuspended:
-		return fault.AuthFailed
+	switch code := frame.CodeOf(err); code {
 	case fault.NotFound:
 		return sessionNotFound
 	case fault.NotSubscribed:
 		return subscriptionFailed
-	case fault.InvalidID, fault.ReservedType, fault.UnknownType:
-		return fault.InvalidFormat
 	default:
 		return code
 	}

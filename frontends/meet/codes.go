@@ -1,6 +1,9 @@
 package meet
 
-import "parley/internal/fault"
+import (
+	"parley/frontends/frame"
+	"parley/internal/fault"
+)
 
 // The codes that only this dialect has. It shares the others with package fault.
 const (
@@ -11,17 +14,13 @@ const (
 
 // codeOf is this dialect's table of codes: the document's where it has one, else those of package fault.
 func codeOf(err error) fault.Code {
-	switch code := fault.CodeOf(err); code {
-	case fault.AuthRequired, fault.AuthFailed, fault.TokenExpired, fault.TenantSuspended:
-		return fault.AuthFailed
+	switch code := frame.CodeOf(err); code {
 	case fault.NotFound:
 		return roomNotFound
 	case fault.Gone:
 		return participantNotFound
 	case fault.NotSubscribed:
 		return notInRoom
-	case fault.InvalidID, fault.ReservedType, fault.UnknownType:
-		return fault.InvalidFormat
 	default:
 		return code
 	}
