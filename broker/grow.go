@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"parley/internal/tick"
 )
 
 // growEvery is how often a node looks for streams that could be on more nodes.
@@ -12,14 +14,7 @@ const growEvery = 5 * time.Second
 
 // keepGrowing puts streams that are on fewer nodes than there could be on more of them, until ctx ends.
 func (e *Engine) keepGrowing(ctx context.Context) {
-	tick := time.NewTicker(growEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for range tick.Every(ctx, growEvery) {
 		if err := e.grow(ctx); err != nil && ctx.Err() == nil {
 			e.log.Warn("not all streams are on as many nodes as they could be; it will be tried again", "err", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"parley/acks"
 	"parley/broker"
 	"parley/internal/fault"
+	"parley/internal/tick"
 	"parley/quota"
 	"parley/tenants"
 )
@@ -118,16 +119,10 @@ func (h *Hub) Run(ctx context.Context) error {
 	for range h.cfg.Shards - 1 {
 		g.Go(func() error { h.help(running); return nil })
 	}
-	tick := time.NewTicker(min(h.cfg.Linger/4, time.Second))
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case now := <-tick.C:
-			h.sweep(now.Add(-h.cfg.Linger))
-			h.look(now)
-			h.trimAll(now)
-		}
+	for now := range tick.Every(ctx, min(h.cfg.Linger/4, time.Second)) {
+		h.sweep(now.Add(-h.cfg.Linger))
+		h.look(now)
+		h.trimAll(now)
 	}
 	h.mu.Lock()
 	h.closed = true

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"parley/internal/tick"
 )
 
 // expiry is the instant after which a connection's owner wants to hear of it.
@@ -49,16 +51,10 @@ func (c *Conn) ExpireAt(t time.Time, hook func()) {
 // Run looks after all connections of s until ctx is cancelled: it pings them, spread over the interval, and ends those
 // that are idle, stalled or trickling. One goroutine does this for all.
 func (s *Set) Run(ctx context.Context) error {
-	ticker := time.NewTicker(s.cfg.SweepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			s.Tick(s.cfg.Now())
-		}
+	for range tick.Every(ctx, s.cfg.SweepEvery) {
+		s.Tick(s.cfg.Now())
 	}
+	return nil
 }
 
 // Tick is one look at all connections, at the time now. Run does it; a test may do it instead.
