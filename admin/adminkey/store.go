@@ -47,8 +47,8 @@ func (r record) fits(text string) bool {
 
 // Store holds the keys, for all nodes of the cluster. Nothing of them is remembered here: each question is answered by the
 // bucket's leader, so that a key that was revoked on one node is refused on all others from the same moment on. A node that is
-// cut off from the others takes no keys once it has noticed: until then it may believe that it is the leader. All methods may be called concurrently. Errors are fault errors;
-// fault.Unavailable means that nobody could be asked.
+// cut off from the others takes no keys once it has noticed: until then it may believe that it is the leader. All methods may
+// be called concurrently. Errors are fault errors; fault.Unavailable means that nobody could be asked.
 type Store struct {
 	engine engine
 	bucket jetstream.KeyValue
