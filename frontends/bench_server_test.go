@@ -3,6 +3,8 @@ package frontends
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -10,6 +12,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,20 +39,51 @@ func benchmarkServer() {
 		for in.Scan() {
 			command, arg, _ := strings.Cut(in.Text(), " ")
 			fmt.Fprintln(os.Stdout, map[string]func(*testing.B, string) string{
-				"token": w.answerToken, "unlimit": w.answerUnlimit, "cpu": answerCPU, "memory": answerMemory, "profile": answerProfile,
+				"token": w.answerToken, "limit": w.answerLimit, "unlimit": w.answerUnlimit, "sink": answerSink, "cpu": answerCPU, "memory": answerMemory, "profile": answerProfile,
 			}[command](b, arg))
 		}
 		pprof.StopCPUProfile()
 	})
 }
 
-func (w *world) answerToken(b *testing.B, agent string) string {
-	return w.token(b, tenants.TokenSpec{Tenant: "acme", Agent: broker.Token(agent)})
+// answerToken is a token for an agent of acme, or for another tenant's, as tenant/agent.
+func (w *world) answerToken(b *testing.B, who string) string {
+	tenant, agent, other := strings.Cut(who, "/")
+	if !other {
+		tenant, agent = "acme", who
+	}
+	return w.token(b, tenants.TokenSpec{Tenant: tenants.ID(tenant), Agent: broker.Token(agent)})
+}
+
+func (w *world) answerLimit(b *testing.B, setting string) string {
+	tenant, setting, _ := strings.Cut(setting, " ")
+	w.limit(b, tenants.ID(tenant), setting)
+	return "ok"
 }
 
 func (w *world) answerUnlimit(b *testing.B, _ string) string {
 	w.unlimit(b)
 	return "ok"
+}
+
+// answerSink is an address where whatever comes is read and forgotten.
+func answerSink(b *testing.B, _ string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() { _, _ = io.Copy(io.Discard, conn); _ = conn.Close() })
+		}
+	})
+	b.Cleanup(func() { _ = l.Close(); running.Wait() })
+	return l.Addr().String()
 }
 
 // answerCPU is what the process has spent so far, in nanoseconds of user and system time.

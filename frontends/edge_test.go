@@ -31,10 +31,14 @@ import (
 	"parley/tenants"
 )
 
-// TestMain fails when a test leaves a goroutine behind. Started by a benchmark, it is the server.
+// TestMain fails when a test leaves a goroutine behind. Started by a benchmark, it is the server or another client.
 func TestMain(m *testing.M) {
 	if os.Getenv(serveBenchmark) != "" {
 		benchmarkServer()
+		return
+	}
+	if spec := os.Getenv(serveNoise); spec != "" {
+		benchmarkNoise(spec)
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -15,31 +15,61 @@ import (
 	"parley/tenants"
 )
 
-// BenchmarkNoisyTenant measures how long a message of a quiet tenant takes to the other end of its channel, alone and while
-// another tenant sends a hundred times of what it may. Everything runs in one process, the clients too.
+// BenchmarkNoisyTenant measures how long a message of a quiet tenant takes to the other end of its channel: alone, while another
+// tenant sends a hundred times of what it may, and while the same noise goes to sockets of the broker's process where it is
+// only read, which is what the machine takes for it. The broker has a process of its own, and so has the noise. Told is, too, how
+// much of a core the broker spends on the noise.
 func BenchmarkNoisyTenant(b *testing.B) {
-	const allowed, times, sockets, phases, messages = 100, 100, 20, 5, 300
-	w := newWorld(b)
-	w.limit(b, "evil", fmt.Sprint("tenant_messages_per_second=", allowed))
-	quiet := w.bench(b, "/v1/ws?channel_id=q&token="+w.token(b, tenants.TokenSpec{Tenant: "acme", Agent: "ann"}))
-	var noisy []*websocket.Conn
-	for range sockets {
-		noisy = append(noisy, w.bench(b, "/v1/ws?channel_id=n&token="+w.token(b, tenants.TokenSpec{Tenant: "evil", Agent: "eve"})))
-	}
-	var alone, beside []time.Duration
+	const allowed, times, sockets, phases, messages = 100, 100, 20, 3, 1000
+	s := startServer(b)
+	quiet := dialBench(b, s.addr, "/v1/ws?channel_id=q&token="+s.ask(b, "token ann"))
+	path := "/v1/ws?channel_id=n&token=" + s.ask(b, "token evil/eve")
+	sink := s.ask(b, "sink")
+	var alone, beside, besideSink neighbour
+	sent := 0.0
 	for range b.N {
 		for range phases {
-			alone = append(alone, roundTrips(b, quiet, messages)...)
-			stop := makeNoise(b, noisy, allowed*times/sockets)
-			beside = append(beside, roundTrips(b, quiet, messages)...)
-			stop()
+			s.ask(b, "limit evil tenant_messages_per_second=0") // which counts handshakes, too
+			noisy, sunk := startNoise(b, s.addr, path, sockets, allowed*times), startNoise(b, sink, "", sockets, allowed*times)
+			s.ask(b, fmt.Sprint("limit evil tenant_messages_per_second=", allowed))
+			roundTrips(b, quiet, 200) // until the last phase and the handshakes are over
+			alone.live(b, s, quiet, messages)
+			sunk.begin()
+			besideSink.live(b, s, quiet, messages)
+			sunk.end(b)
+			noisy.begin()
+			beside.live(b, s, quiet, messages)
+			sent += noisy.end(b)
 		}
 	}
-	b.ReportMetric(float64(p99(alone).Microseconds()), "alone-p99-us")
-	b.ReportMetric(float64(p99(beside).Microseconds()), "beside-p99-us")
-	b.ReportMetric(float64(p99(beside))/float64(p99(alone)), "p99-ratio")
+	b.ReportMetric(float64(p99(alone.took).Microseconds()), "alone-p99-us")
+	b.ReportMetric(float64(p99(beside.took).Microseconds()), "beside-p99-us")
+	b.ReportMetric(float64(p99(besideSink.took).Microseconds()), "sink-p99-us")
+	b.ReportMetric(float64(p99(beside.took))/float64(p99(alone.took)), "p99-ratio")
+	b.ReportMetric(float64(p99(besideSink.took))/float64(p99(alone.took)), "sink-ratio")
+	b.ReportMetric(sent/float64(b.N*phases), "noise/s")
+	b.ReportMetric(100*(beside.core()-alone.core()), "noise-core-%")
+	b.ReportMetric(100*(besideSink.core()-alone.core()), "sink-core-%")
 	b.ReportMetric(0, "ns/op")
 }
+
+// neighbour is how a quiet tenant has fared.
+type neighbour struct {
+	took     []time.Duration // by its messages
+	cpu, all time.Duration   // what the broker spent, and how long it took
+}
+
+// live sends messages.
+func (n *neighbour) live(b *testing.B, s *served, quiet *websocket.Conn, messages int) {
+	b.Helper()
+	began, spent := time.Now(), s.cpu(b)
+	n.took = append(n.took, roundTrips(b, quiet, messages)...)
+	n.cpu += s.cpu(b) - spent
+	n.all += time.Since(began)
+}
+
+// core is how much of a core the broker had to do.
+func (n *neighbour) core() float64 { return n.cpu.Seconds() / n.all.Seconds() }
 
 // BenchmarkNoisyService is the same while services of another tenant publish with NATS as fast as they can, without a limit and
 // with one.
@@ -92,9 +122,11 @@ func flood(b *testing.B, all []*nats.Conn) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-func (w *world) bench(b *testing.B, path string) *websocket.Conn {
+func (w *world) bench(b *testing.B, path string) *websocket.Conn { return dialBench(b, w.url, path) }
+
+func dialBench(b *testing.B, addr, path string) *websocket.Conn {
 	b.Helper()
-	conn, _, err := websocket.Dial(b.Context(), "ws://"+w.url+path, nil)
+	conn, _, err := websocket.Dial(b.Context(), "ws://"+addr+path, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -103,7 +135,7 @@ func (w *world) bench(b *testing.B, path string) *websocket.Conn {
 	return conn
 }
 
-// roundTrips sends messages one after the other, each when the one before has come back with its ACK, a hundred a second.
+// roundTrips sends messages one after the other, each when the one before has come back with its ACK, two hundred a second.
 func roundTrips(b *testing.B, c *websocket.Conn, n int) (all []time.Duration) {
 	b.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -122,36 +154,6 @@ func roundTrips(b *testing.B, c *websocket.Conn, n int) (all []time.Duration) {
 		all = append(all, time.Since(began))
 	}
 	return all
-}
-
-// makeNoise has every socket send so many messages a second until stop, and read what comes.
-func makeNoise(b *testing.B, all []*websocket.Conn, perSecond int) (stop func()) {
-	ctx, cancel := context.WithCancel(b.Context())
-	var running sync.WaitGroup
-	for _, c := range all {
-		running.Go(func() {
-			const every = 10 * time.Millisecond
-			tick := time.NewTicker(every)
-			defer tick.Stop()
-			for ctx.Err() == nil {
-				<-tick.C
-				for range perSecond * int(every) / int(time.Second) {
-					if c.Write(b.Context(), websocket.MessageText, []byte(`{"type":"message","content":"noise"}`)) != nil {
-						return
-					}
-				}
-			}
-			_ = c.Write(b.Context(), websocket.MessageText, []byte(`{"id":"last","type":"ping"}`))
-		})
-		running.Go(func() {
-			for ctx.Err() == nil {
-				if _, _, err := c.Read(b.Context()); err != nil {
-					return
-				}
-			}
-		})
-	}
-	return func() { cancel(); running.Wait() }
 }
 
 func p99(all []time.Duration) time.Duration {
