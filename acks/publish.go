@@ -22,6 +22,8 @@ type Config struct {
 	Timeout     time.Duration // how long the stream may take. Defaults to 4 s: the published clients give up after 5.
 	Resend      bool          // send again what the stream leaves unanswered: in a cluster its leader may be lost.
 
+	Follower Follower // hears what is stored. Not with Resend, whose answers come in any order. Nil means that nobody hears it.
+
 	Meter *tenants.Meter // counts what is stored for the tenant. Nil means that nobody wants to know.
 	Full  func()         // called for each message that the tenant's storage has no room for; must not wait. Nil means that nobody wants to know.
 }
@@ -101,6 +103,7 @@ type slot struct {
 	bytes   int // of the message
 	sent    time.Time
 	again   *repeatable // nil without Config.Resend
+	news    Stored      // what the Follower will hear; zero without one
 }
 
 // NewPublisher returns a Publisher on conn, which stays the caller's.
@@ -136,7 +139,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message, r Receipt) error {
 }
 
 // TryPublish is Publish for those who must not wait: it reports false when nothing was sent, because the window is full or
-// because of anything else. Without Config.Resend, m's data is the caller's again when it returns.
+// because of anything else. Without Config.Resend and Config.Follower, m's data is the caller's again when it returns.
 func (p *Publisher) TryPublish(m Message, r Receipt) bool {
 	cost := p.cost(m)
 	return p.window.TryAcquire(cost) && p.hand(m, r, cost) == nil
@@ -149,7 +152,11 @@ func (p *Publisher) cost(m Message) int64 {
 
 // hand sends a message for which there is room in the window.
 func (p *Publisher) hand(m Message, r Receipt, cost int64) error {
-	number, held, err := p.take(slot{receipt: r, cost: cost, bytes: len(m.Data), sent: time.Now()}, m)
+	s := slot{receipt: r, cost: cost, bytes: len(m.Data), sent: time.Now()}
+	if p.cfg.Follower != nil {
+		s.news = Stored{Subject: m.Subject, Data: m.Data}
+	}
+	number, held, err := p.take(s, m)
 	if err != nil {
 		p.window.Release(cost)
 		return err
@@ -278,7 +285,11 @@ func (a *answers) Take(m *broker.Arrival) {
 	if p.cfg.Resend && !p.hear(number, &o) {
 		return
 	}
-	if s, ok := p.release(number, true); ok {
+	s, ok := p.release(number, true)
+	if p.cfg.Follower != nil {
+		p.tell(s, o, ok)
+	}
+	if ok {
 		if o.Err != nil && fault.CodeOf(o.Err) == fault.StorageFull {
 			p.cfg.Full()
 		}
@@ -288,6 +299,9 @@ func (a *answers) Take(m *broker.Arrival) {
 
 // Pause implements broker.Taker.
 func (a *answers) Pause() {
+	if f := a.publisher.cfg.Follower; f != nil {
+		f.Pause()
+	}
 	a.publisher.committer.confirm(a.settled...)
 	clear(a.settled)
 	a.settled = a.settled[:0]
@@ -298,10 +312,13 @@ func (p *Publisher) expire(now time.Time) {
 	if p.cfg.Resend {
 		p.lookForLost(now)
 	}
-	p.settleUnknown(now.Add(-p.cfg.Timeout), errors.New("the stream did not answer in time"))
+	if late := p.settleUnknown(now.Add(-p.cfg.Timeout), errors.New("the stream did not answer in time")); late > 0 && p.cfg.Follower != nil {
+		p.cfg.Follower.Lost()
+	}
 }
 
-func (p *Publisher) settleUnknown(before time.Time, cause error) {
+// settleUnknown gives up what was sent before a time, and returns how much that is.
+func (p *Publisher) settleUnknown(before time.Time, cause error) int {
 	var late []uint64
 	p.mu.Lock()
 	for number, s := range p.slots {
@@ -315,6 +332,7 @@ func (p *Publisher) settleUnknown(before time.Time, cause error) {
 			p.committer.confirm(p.settledAs(s, Outcome{Err: s.givenUp(cause)}))
 		}
 	}
+	return len(late)
 }
 
 // Close ends the publisher. What the stream has not answered is settled as unknown; Publish fails from now on.

@@ -27,6 +27,8 @@ type Account struct {
 	StorageBytes int64 // that one copy of its streams may take on disk; 0 means any number
 
 	HistoryAge time.Duration // how long its messages are kept. Zero means as long as Config says, negative for ever.
+
+	Served bool // there are credentials for which NeedCopies holds
 }
 
 // AccountTerms are what a change of an account has to be told to the servers for, beside its revocations.
@@ -180,6 +182,7 @@ func (e *Engine) EraseAccount(ctx context.Context, a AccountID) error {
 	if err := e.deleteAccount(ctx, key); err != nil {
 		return fmt.Errorf("delete account %s: %w", a, err)
 	}
+	e.copyings.forget(a)
 	return nil
 }
 

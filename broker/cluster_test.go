@@ -318,7 +318,7 @@ func nodeConforms(t *testing.T, e *Engine, a Account, creds []byte, userKey stri
 // mustCreds makes credentials that may listen to channels.
 func mustCreds(t *testing.T, e *Engine, a AccountID) (creds []byte, userKey string) {
 	t.Helper()
-	creds, userKey, err := e.Creds(a, CredsRequest{Name: "svc", Subscribe: []string{"channel.>"}})
+	creds, userKey, err := e.Creds(t.Context(), a, CredsRequest{Name: "svc", Subscribe: []string{"channel.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ type Conn struct {
 	id     AccountID
 	engine *Engine
 
+	copying *copying // of the account
+
 	ready chan struct{} // closed when the dial has ended; the fields below are set before
 	err   error
 	key   string // of the account
@@ -88,11 +90,19 @@ func (t *connTable) take(e *Engine, a AccountID) (c *Conn, first bool) {
 	}
 	c = t.open[a]
 	if c == nil {
-		c = &Conn{id: a, engine: e, ready: make(chan struct{}), ended: make(chan struct{}), table: t, streams: map[string]bool{}}
+		c = newConn(e, a, t)
 		t.open[a], first = c, true
 	}
 	c.refs++
 	return c, first
+}
+
+// newConn returns a connection that is to be dialled.
+func newConn(e *Engine, a AccountID, t *connTable) *Conn {
+	return &Conn{
+		id: a, engine: e, copying: e.copyings.account(a), table: t,
+		ready: make(chan struct{}), ended: make(chan struct{}), streams: map[string]bool{},
+	}
 }
 
 // Release gives the connection back. It must be called once for each Acquire that succeeded.

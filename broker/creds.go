@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -20,21 +21,46 @@ type CredsRequest struct {
 }
 
 // Creds returns the text of a .creds file for a service of the account, and the public key by which it can be revoked.
-// The secret in it is not kept anywhere.
-func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey string, err error) {
-	if _, err := ParseToken(req.Name); err != nil {
+// The secret in it is not kept anywhere. Before anybody has credentials that need live copies of messages, the account's streams
+// begin to make them.
+func (e *Engine) Creds(ctx context.Context, a AccountID, req CredsRequest) (creds []byte, userKey string, err error) {
+	if err := req.check(); err != nil {
 		return nil, "", err
+	}
+	if NeedCopies(req.Publish...) || NeedCopies(req.Subscribe...) {
+		if err := e.makeCopies(ctx, a); err != nil {
+			return nil, "", err
+		}
+	}
+	return e.signCreds(a, req)
+}
+
+// check refuses what can't be granted.
+func (req CredsRequest) check() error {
+	if _, err := ParseToken(req.Name); err != nil {
+		return err
 	}
 	for _, s := range req.Publish {
 		if err := checkServiceSubject(s, true); err != nil {
-			return nil, "", err
+			return err
 		}
 	}
 	for _, s := range req.Subscribe {
 		if err := checkServiceSubject(s, false); err != nil {
-			return nil, "", err
+			return err
 		}
 	}
+	if _, err := ParseToken(string(req.Queue)); err != nil && req.Queue != "" {
+		return err
+	}
+	if !req.Expires.IsZero() && req.Expires.Before(time.Now()) {
+		return fault.New(fault.Usage, "The credentials would have expired already.")
+	}
+	return nil
+}
+
+// signCreds makes credentials of a request that is good.
+func (e *Engine) signCreds(a AccountID, req CredsRequest) (creds []byte, userKey string, err error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
 		return nil, "", fmt.Errorf("create a user key: %w", err)
@@ -46,9 +72,6 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 	claims.Pub.Allow = req.Publish
 	claims.Sub.Allow = req.Subscribe
 	if req.Queue != "" {
-		if _, err := ParseToken(string(req.Queue)); err != nil {
-			return nil, "", err
-		}
 		claims.Pub.Allow = append(slices.Clone(req.Publish), workerPublishes(req.Queue)...)
 		claims.Sub.Allow = append(slices.Clone(req.Subscribe), workerSubscribes(req.Name)...)
 	}
@@ -63,9 +86,6 @@ func (e *Engine) Creds(a AccountID, req CredsRequest) (creds []byte, userKey str
 		claims.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
 	}
 	if !req.Expires.IsZero() {
-		if req.Expires.Before(time.Now()) {
-			return nil, "", fault.New(fault.Usage, "The credentials would have expired already.")
-		}
 		claims.Expires = req.Expires.Unix()
 	}
 	token, err := e.id.signUser(a, claims)

@@ -62,7 +62,7 @@ func TestWorkerMayDoItsWorkOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	creds, _, err := e.Creds(id, CredsRequest{Name: "w", Queue: "ai", Publish: []string{"tool.weather"}})
+	creds, _, err := e.Creds(t.Context(), id, CredsRequest{Name: "w", Queue: "ai", Publish: []string{"tool.weather"}})
 	if err != nil {
 		t.Fatal(err)
 	}

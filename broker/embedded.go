@@ -110,7 +110,7 @@ func (s *embedded) leads() bool { return !s.e.Clustered() || s.e.server.JetStrea
 
 func (s *embedded) lease() time.Duration { return leaseTime }
 
-// led returns the streams that this node leads, so that they are looked after once and without anybody knowing all.
+// led returns of the streams only those that this node leads, so that they are looked after once and without anybody knowing all.
 func (s *embedded) led(_ context.Context, replicas int) (all []streamOf, err error) {
 	info, err := s.e.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Config: true, Limit: 1 << 30})
 	if err != nil {
@@ -118,7 +118,10 @@ func (s *embedded) led(_ context.Context, replicas int) (all []streamOf, err err
 	}
 	for _, a := range info.AccountDetails {
 		for _, d := range a.Streams {
-			if d.Config != nil && d.Config.Replicas < replicas && d.Cluster != nil && d.Cluster.Leader == s.e.cfg.ServerName {
+			if d.Config == nil || d.Cluster == nil || d.Cluster.Leader != s.e.cfg.ServerName {
+				continue
+			}
+			if d.Config.Replicas < replicas || lacksCopies(d.Name, d.Config.RePublish != nil) {
 				all = append(all, streamOf{a.Id, d.Name})
 			}
 		}

@@ -65,8 +65,10 @@ type Engine struct {
 	gate    *routeGate
 	home    *Conn // the broker's own account, held open for as long as the engine
 
-	conns  connTable
-	ages   historyAges
+	conns    connTable
+	ages     historyAges
+	copyings copyings
+
 	state  atomic.Pointer[error] // why nothing can be stored now; nil inside means all is well
 	failed chan error            // the first failure that only a restart mends
 

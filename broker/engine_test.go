@@ -55,7 +55,7 @@ func mustAcquire(t *testing.T, e *Engine, id AccountID) *Conn {
 
 func connectService(t *testing.T, e *Engine, id AccountID, req CredsRequest) *nats.Conn {
 	t.Helper()
-	creds, _, err := e.Creds(id, req)
+	creds, _, err := e.Creds(t.Context(), id, req)
 	if err != nil {
 		t.Fatalf("Creds: %v", err)
 	}
@@ -172,16 +172,16 @@ func TestCredsRefused(t *testing.T) {
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
 	id := mustAccount(t, e)
 	for _, s := range []string{">", "*", "$JS.API.>", "$SYS.>", "_GW.>", "live.channel.>", "channel", "channel.", "channel..a", "channel.a b", "channel.>.a", "chan*.a", "*.a", ""} {
-		if _, _, err := e.Creds(id, CredsRequest{Name: "svc", Publish: []string{s}}); fault.CodeOf(err) != fault.InvalidID {
+		if _, _, err := e.Creds(t.Context(), id, CredsRequest{Name: "svc", Publish: []string{s}}); fault.CodeOf(err) != fault.InvalidID {
 			t.Errorf("publish %q: err %v, want INVALID_ID", s, err)
 		}
 	}
 	for _, s := range []string{">", "$JS.>", "_GW.>", "live"} {
-		if _, _, err := e.Creds(id, CredsRequest{Name: "svc", Subscribe: []string{s}}); fault.CodeOf(err) != fault.InvalidID {
+		if _, _, err := e.Creds(t.Context(), id, CredsRequest{Name: "svc", Subscribe: []string{s}}); fault.CodeOf(err) != fault.InvalidID {
 			t.Errorf("subscribe %q: err %v, want INVALID_ID", s, err)
 		}
 	}
-	if _, _, err := e.Creds(id, CredsRequest{Name: "a.b"}); fault.CodeOf(err) != fault.InvalidID {
+	if _, _, err := e.Creds(t.Context(), id, CredsRequest{Name: "a.b"}); fault.CodeOf(err) != fault.InvalidID {
 		t.Errorf("name a.b: err %v, want INVALID_ID", err)
 	}
 }

@@ -86,6 +86,14 @@ func AgentSubject(a Token) Subject { return Subject(rootAgent + string(a)) }
 // StatusSubject is where changes of an agent's status are announced.
 func StatusSubject(a Token) Subject { return Subject(rootStatus + string(a)) }
 
+// MessageStream returns the stream of messages that keeps what is published on s, which is a channel's or an agent's.
+func (s Subject) MessageStream() Stream {
+	if strings.HasPrefix(string(s), rootAgent) {
+		return Inboxes
+	}
+	return Channels
+}
+
 // RetrySubject is where a stored message is published once more for the one consumer that gave it up.
 func (s Stream) RetrySubject(consumer string) Subject {
 	if s == Inboxes {

@@ -69,17 +69,19 @@ func (e *Engine) growStream(ctx context.Context, account, stream string, replica
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	c.copying.mu.RLock()
+	defer c.copying.mu.RUnlock()
 	s, err := c.js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("look at stream %s of account %s: %w", stream, id, err)
 	}
 	cfg := s.CachedInfo().Config
-	if cfg.Replicas >= replicas {
+	if cfg.Replicas >= replicas && !lacksCopies(stream, cfg.RePublish != nil) {
 		return nil
 	}
-	cfg.Replicas = replicas
-	if stream == string(Sessions) { // what was read before Ensure has set them must not be written back
-		cfg.RePublish = c.sessionCopies()
+	cfg.Replicas = max(cfg.Replicas, replicas)
+	if lacksCopies(stream, cfg.RePublish != nil) { // one node alone has made it
+		cfg.RePublish = c.copies(Stream(stream))
 	}
 	if _, err := c.js.UpdateStream(ctx, cfg); err != nil {
 		return fmt.Errorf("put stream %s of account %s on %d nodes: %w", stream, id, replicas, err)

@@ -40,6 +40,9 @@ func TestOneNodeGrowsIntoACluster(t *testing.T) {
 	}
 	c.stop(0) // the one that had everything
 	conn := mustAcquire(t, c.nodes[1], id)
+	if copies := copiesOf(t, conn, Channels); copies != "live.channel.>" {
+		t.Errorf("of what was stored by one node alone, copies are made on %q", copies)
+	}
 	eventually(t, func(ctx context.Context) error {
 		last, err := conn.Last(ctx, Channels, "channel.x")
 		if err == nil && last != total {

@@ -30,6 +30,9 @@ func (h *historyAges) or(a AccountID, usual time.Duration) time.Duration {
 
 // NoteAccount tells the engine what is known of an account, for streams that this node makes later. It does not block.
 func (e *Engine) NoteAccount(a Account) {
+	if a.Served {
+		e.copyings.account(a.ID).wanted.Store(true)
+	}
 	h := &e.ages
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,6 +64,8 @@ func (e *Engine) ApplyHistoryAge(ctx context.Context, a Account) error {
 }
 
 func (c *Conn) applyAge(ctx context.Context, s Stream) error {
+	c.copying.mu.RLock()
+	defer c.copying.mu.RUnlock()
 	stream, err := c.js.Stream(ctx, string(s))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
@@ -72,7 +77,7 @@ func (c *Conn) applyAge(ctx context.Context, s Stream) error {
 	if cfg.MaxAge == want.MaxAge {
 		return nil
 	}
-	cfg.MaxAge, cfg.Duplicates = want.MaxAge, want.Duplicates
+	cfg.MaxAge, cfg.Duplicates, cfg.RePublish = want.MaxAge, want.Duplicates, want.RePublish
 	_, err = c.js.UpdateStream(ctx, cfg)
 	return err
 }

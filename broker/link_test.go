@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +30,9 @@ func (h *heard) Pause() { h.paused <- struct{}{} }
 func links(t *testing.T) map[string]Link {
 	t.Helper()
 	e := mustOpen(t, Config{DataDir: t.TempDir(), Listen: ListenOff})
-	c := mustAcquire(t, e, mustAccount(t, e))
-	if err := c.Ensure(t.Context(), Channels); err != nil {
+	id := mustAccount(t, e)
+	c := mustAcquire(t, e, id)
+	if err := errors.Join(e.makeCopies(t.Context(), id), c.Ensure(t.Context(), Channels)); err != nil {
 		t.Fatal(err)
 	}
 	own, err := c.Link()

@@ -30,7 +30,8 @@ type servers interface {
 	leads() bool
 	// lease is how long an engine is believed to live after its last sign of life. It outlasts an election of the servers.
 	lease() time.Duration
-	// led returns the streams on fewer than so many servers that are this engine's to look after.
+	// led returns the streams on fewer than so many servers that are this engine's to look after, and those without the live
+	// copies that a cluster makes.
 	led(ctx context.Context, replicas int) ([]streamOf, error)
 
 	// accounts returns the keys of all accounts that the servers know, and whether their tokens are good.

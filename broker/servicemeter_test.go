@@ -17,7 +17,7 @@ func TestServiceMeter(t *testing.T) {
 	if err := e.OnServiceHere(func(s Service) { here <- s }); err != nil {
 		t.Fatal(err)
 	}
-	creds, user, err := e.Creds(id, CredsRequest{Name: "shop", Publish: []string{"channel.>"}})
+	creds, user, err := e.Creds(t.Context(), id, CredsRequest{Name: "shop", Publish: []string{"channel.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,6 +77,10 @@ func (c *Conn) fillRequest(image StreamImage) (r server.JSApiStreamRestoreReques
 	}
 	cfg.Name, cfg.Replicas, cfg.Placement = d.held, c.engine.replicas(), nil
 	cfg.PersistMode = server.DefaultPersistMode
+	if root := map[string]string{string(Channels): rootChannel, string(Inboxes): rootAgent}[image.Name]; root != "" {
+		// As for somebody who has credentials. When there are none, Ensure amends it.
+		cfg.RePublish = &server.RePublish{Source: root + ">", Destination: rootLive + root + ">"}
+	}
 	r.State = server.StreamState{
 		Msgs: image.Messages, Bytes: image.Bytes, FirstSeq: image.FirstSeq, LastSeq: image.LastSeq, Consumers: len(image.Places),
 	}

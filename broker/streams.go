@@ -27,6 +27,7 @@ const (
 // listening when it happens.
 const deadLetterNotices = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 
+// streamConfig is how a stream is made here and now; see copying.
 func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 	cfg := jetstream.StreamConfig{
 		Name:        string(s),
@@ -34,17 +35,18 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 		MaxAge:      c.engine.ages.or(c.id, c.engine.cfg.Retention),
 		AllowDirect: true,
 		AllowMsgTTL: true,
+		RePublish:   c.copies(s),
 	}
 	switch s {
 	case Channels:
-		cfg.Subjects, cfg.RePublish = []string{rootChannel + ">", rootRetry + rootChannel + ">"}, republish(rootChannel+">")
+		cfg.Subjects = []string{rootChannel + ">", rootRetry + rootChannel + ">"}
 	case Inboxes:
-		cfg.Subjects, cfg.RePublish = []string{rootAgent + ">", rootRetry + rootAgent + ">"}, republish(rootAgent+">")
+		cfg.Subjects = []string{rootAgent + ">", rootRetry + rootAgent + ">"}
 	case DeadLetters:
 		cfg.Subjects, cfg.AllowMsgTTL = []string{deadLetterNotices}, false
 		return cfg
 	case Sessions:
-		cfg.Subjects, cfg.RePublish, cfg.MaxAge = []string{string(SessionLog("*"))}, c.sessionCopies(), c.engine.ages.or(c.id, c.engine.cfg.SessionRetention)
+		cfg.Subjects, cfg.MaxAge = []string{string(SessionLog("*"))}, c.engine.ages.or(c.id, c.engine.cfg.SessionRetention)
 	case Work:
 		cfg.Subjects, cfg.Retention, cfg.MaxAge, cfg.AllowDirect = []string{rootWork + ">"}, jetstream.WorkQueuePolicy, workMaxAge, false
 	}
@@ -52,21 +54,6 @@ func (c *Conn) streamConfig(s Stream) jetstream.StreamConfig {
 		cfg.Duplicates = min(cfg.Duplicates, cfg.MaxAge)
 	}
 	return cfg
-}
-
-// republish has a copy made of what is published on the subjects, after it is stored. It carries the message's sequence
-// and the one before it on the same subject, so that whoever listens sees what is missing.
-func republish(subjects string) *jetstream.RePublish {
-	return &jetstream.RePublish{Source: subjects, Destination: rootLive + subjects}
-}
-
-// sessionCopies is who makes the live copies of sessions' events: the stream, except on a broker of one node, which alone
-// writes events, tells its own followers itself, and makes a copy only when a service hears it.
-func (c *Conn) sessionCopies() *jetstream.RePublish {
-	if !c.engine.Clustered() {
-		return nil
-	}
-	return republish(">")
 }
 
 // workMaxAge bounds how long a request may wait for a worker; most say themselves how long they do.
@@ -80,17 +67,7 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 	if done {
 		return nil
 	}
-	err := c.engine.persist(ctx, func(ctx context.Context) error {
-		cfg := c.streamConfig(s)
-		cfg.Replicas = c.engine.replicas()
-		_, err := c.js.CreateStream(ctx, cfg)
-		return err
-	})
-	if s == Sessions && errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		err = c.amend(ctx, s, c.sessionCopies())
-	}
-	// One that exists with another configuration was made by an administrator or another version: it is good as it is.
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+	if err := c.makeStream(ctx, s); err != nil {
 		return fault.Wrap(fault.Unavailable, fmt.Errorf("create stream %s: %w", s, err), "The tenant's store can't be reached now.")
 	}
 	c.mu.Lock()
@@ -99,21 +76,26 @@ func (c *Conn) Ensure(ctx context.Context, s Stream) error {
 	return nil
 }
 
-// amend has live copies made of a stream, or not, when it was made by more nodes than there are, or by fewer.
-func (c *Conn) amend(ctx context.Context, s Stream, copies *jetstream.RePublish) error {
-	return c.engine.persist(ctx, func(ctx context.Context) error {
-		stream, err := c.js.Stream(ctx, string(s))
-		if err != nil {
-			return err
-		}
-		cfg := stream.CachedInfo().Config
-		if (cfg.RePublish == nil) == (copies == nil) {
-			return nil
-		}
-		cfg.RePublish = copies
-		_, err = c.js.UpdateStream(ctx, cfg)
+// makeStream makes a stream. One that exists with another configuration was made by an administrator or another version: it
+// is good as it is, but for its copies.
+func (c *Conn) makeStream(ctx context.Context, s Stream) error {
+	c.copying.mu.RLock()
+	defer c.copying.mu.RUnlock()
+	cfg := c.streamConfig(s)
+	err := c.engine.persist(ctx, func(ctx context.Context) error {
+		cfg.Replicas = c.engine.replicas()
+		_, err := c.js.CreateStream(ctx, cfg)
 		return err
 	})
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		if err = nil; s == Channels || s == Inboxes || s == Sessions {
+			err = c.amend(ctx, s, cfg.RePublish)
+		}
+	}
+	if made := c.copying.made(s); made != nil && err == nil && cfg.RePublish != nil {
+		made.Store(true)
+	}
+	return err
 }
 
 // Heard reports whether anybody in the account listens to a subject. Only a broker of one node knows; others say yes.

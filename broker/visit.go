@@ -19,7 +19,7 @@ func (e *Engine) Visit(ctx context.Context, a AccountID) (c *Conn, leave func(),
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	c = &Conn{id: a, engine: e, ready: make(chan struct{}), ended: make(chan struct{}), table: &connTable{}, streams: map[string]bool{}}
+	c = newConn(e, a, &connTable{})
 	close(c.ready)
 	if err := c.dial(e); err != nil {
 		return nil, nil, fault.Wrap(fault.Unavailable, err, "The tenant can't be reached now.")

@@ -6,7 +6,8 @@
 // is this node's fan-out for all tenants and a Space its part for one; a Subscription is one socket's place in one
 // address, known by the sequence up to which it has been served.
 //
-// How a message travels: Space.Publish stores it (acks), the stream republishes what it has stored with its sequence,
-// the shard that owns the topic encodes it once and sends the same bytes to every Subscription. What a shard misses it
-// reads back from the stream, so that a Subscription gets everything once and in order.
+// How a message travels: Space.Publish stores it (acks), the stream republishes what it has stored with its sequence, or the
+// feed hands it on where only this node stores anything, the shard that owns the topic encodes it once and sends the same bytes
+// to every Subscription. What a shard misses it reads back from the stream, so that a Subscription gets everything once and in
+// order.
 package channels

@@ -394,7 +394,7 @@ func TestServicesSpeakPlainNATS(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, t.TempDir(), Config{})
 	acme, account := n.tenant(t, "acme")
-	creds, _, err := n.Engine.Creds(account, broker.CredsRequest{
+	creds, _, err := n.Engine.Creds(t.Context(), account, broker.CredsRequest{
 		Name: "svc", Publish: []string{"channel.>"}, Subscribe: []string{"channel.>", "status.>"},
 	})
 	if err != nil {

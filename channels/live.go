@@ -59,6 +59,9 @@ type liveCopies struct {
 type liveCopy struct {
 	sub                   *broker.LinkSub
 	subject, header, data int // how many bytes they have
+
+	topic        *topic // of a message that the feed has left; nil for a live copy
+	seq, foreign uint64 // see topic.takeOwn
 }
 
 func newIntake(dropped *meter.Counter) *intake {
@@ -67,26 +70,32 @@ func newIntake(dropped *meter.Counter) *intake {
 
 // Take implements broker.Taker.
 func (l *lane) Take(m *broker.Arrival) {
+	l.leave(liveCopy{sub: m.Sub, subject: len(m.Subject), header: len(m.Header), data: len(m.Data)}, m.Subject, m.Header, m.Data)
+}
+
+// leave puts a message behind the others, and returns false when there is no room for it.
+func (l *lane) leave(c liveCopy, subject, header, data []byte) bool {
 	in, h := l.in, &l.here
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	size := len(m.Subject) + len(m.Header) + len(m.Data)
+	size := c.subject + c.header + c.data
 	after := len(h.text) + size
 	if len(h.list) == liveQueue || len(h.list) > 0 && (after > liveBytes || after > fairBytes && in.held+size > heldBytes) {
 		h.missed = true
 		in.dropped.Inc()
-		return
+		return false
 	}
 	if n := len(in.spare); h.list == nil && n > 0 {
 		*h, in.spare = in.spare[n-1], in.spare[:n-1]
 	}
-	h.list = append(h.list, liveCopy{m.Sub, len(m.Subject), len(m.Header), len(m.Data)})
-	h.text = append(append(append(h.text, m.Subject...), m.Header...), m.Data...)
+	h.list = append(h.list, c)
+	h.text = append(append(append(h.text, subject...), header...), data...)
 	in.held += size
 	if !l.waiting {
 		l.waiting = true
 		in.turns = append(in.turns, l)
 	}
+	return true
 }
 
 // Pause implements broker.Taker.

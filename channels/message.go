@@ -21,7 +21,7 @@ import (
 type Message struct {
 	To      Address
 	Sender  broker.Token
-	ID      string // the sender's id, by which a repetition is recognised
+	ID      string // the sender's id, by which a repetition is recognised, or one that was made for it
 	Time    time.Time
 	Trace   string           // the traceparent that is stored with it. Zero means none.
 	Members []rawjson.Member // what else the sender said; names that the broker owns are left out when it is stored

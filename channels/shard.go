@@ -107,7 +107,11 @@ func (s *shard) deliverLane(l *lane) {
 		c := l.batch.list[l.at]
 		l.at++
 		subject, header, data := l.text.cut(c.subject), l.text.cut(c.header), l.text.cut(c.data)
-		l.credit -= 1 + s.take(c.sub, subject, header, data)
+		if c.topic != nil {
+			l.credit -= 1 + s.takeOwn(c, data)
+		} else {
+			l.credit -= 1 + s.take(c.sub, subject, header, data)
+		}
 		if n%batchMessages == 0 {
 			s.flush()
 		}
@@ -182,6 +186,16 @@ func (s *shard) take(sub *broker.LinkSub, subject, header, data []byte) int {
 		return 0
 	}
 	t.take(msg, previous)
+	return len(t.members)
+}
+
+// takeOwn takes a message that this node has stored itself and returns how many deliveries it will be.
+func (s *shard) takeOwn(c liveCopy, data []byte) int {
+	t := c.topic
+	if t.closed {
+		return 0
+	}
+	t.takeOwn(broker.Stored{Seq: c.seq, Data: data}, c.foreign)
 	return len(t.members)
 }
 

@@ -35,6 +35,7 @@ type Space struct {
 	names   channelNames
 	lanes   []*lane         // where live copies are left, by shard
 	mail    *broker.LinkSub // the live copies of all inboxes
+	feed    *feed           // nil where the streams make copies
 	unhook  func()
 	bases   bases
 
@@ -82,12 +83,18 @@ func (s *Space) open(ctx context.Context) (err error) {
 	if err := s.openStreams(ctx); err != nil {
 		return err
 	}
+	if err := s.openFeed(ctx); err != nil {
+		return errors.Join(err, s.roster.watch.Stop())
+	}
 	if policies := s.hub.cfg.Policies; policies != nil {
 		all := policies(s.tenant)
 		s.policies.Store(&all)
 	}
 	cfg := s.hub.cfg.Publish
 	cfg.Meter = s.hub.cfg.Meters.Of(s.account)
+	if s.feed != nil {
+		cfg.Follower = s.feed
+	}
 	if s.quota != nil {
 		cfg.Full = s.quota.StorageFull
 	}
@@ -214,7 +221,7 @@ func (s *Space) topic(ctx context.Context, to Address) (*topic, error) {
 	t := s.topics[to.Subject()]
 	first := t == nil
 	if first {
-		t = &topic{space: s, shard: s.hub.shardOf(to), addr: to, ready: make(chan struct{})}
+		t = &topic{space: s, shard: s.hub.shardOf(to), addr: to, ready: make(chan struct{}), repairing: true}
 		s.topics[to.Subject()] = t
 	}
 	t.refs++
@@ -272,6 +279,9 @@ func (s *Space) recheck() {
 		all = append(all, t)
 	}
 	s.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
 	if s.hub.engine.Clustered() {
 		s.hub.lookAt(time.Now(), all...)
 		return

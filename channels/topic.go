@@ -22,11 +22,16 @@ type topic struct {
 	// Guarded by space.mu.
 	refs int
 	idle time.Time // when refs last became 0
+	fed  bool      // it takes what the feed has
+
+	unfed uint64 // the newest sequence that there was no room for; owned by the feed
 
 	// Owned by the shard.
 	last      uint64 // the newest sequence that was sent on
 	heard     uint64 // the newest sequence that was heard of
-	repairing bool
+	untold    uint64 // up to here the topic knows of all that it was not told, since it was opened later
+	repairing bool   // or being opened
+	again     bool   // what a repair reads from now on is wanted, too
 	closed    bool
 	members   []*Subscription
 	ring      ring
@@ -49,19 +54,19 @@ func (t *topic) open(ctx context.Context) error {
 	if err := t.listen(); err != nil {
 		return err
 	}
-	t.repairing = true // not yet seen by the shard
 	t.shard.do(func() { t.shard.add(t) })
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
+	untold := t.space.startFeed(t)
 	last, base, err := t.place(ctx)
 	if err != nil {
 		t.shard.do(t.shut)
 		return err
 	}
 	t.shard.do(func() {
-		t.last, t.ring.base, t.repairing = last, base, false
+		t.last, t.ring.base, t.untold, t.repairing = last, base, untold, false
 		t.heard = max(t.heard, last)
-		if t.heard > t.last {
+		if t.heard > t.last || t.again {
 			t.repair()
 		}
 	})
@@ -144,6 +149,15 @@ func (t *topic) take(m broker.Stored, previous uint64) {
 	}
 }
 
+// takeOwn handles one message that this node has stored. Up to the sequence foreign, others may have stored some on the subject
+// that nobody told of. On the shard.
+func (t *topic) takeOwn(m broker.Stored, foreign uint64) {
+	if foreign <= t.untold {
+		foreign = 0
+	}
+	t.take(m, foreign)
+}
+
 // add puts the next message into the batch. On the shard.
 func (t *topic) add(m broker.Stored) {
 	if len(t.entries) == 0 {
@@ -191,9 +205,13 @@ func rebase(entries []entry, batch []byte) {
 	}
 }
 
-// recheck reads what lies behind last, unless that is being done. On the shard.
+// recheck reads what lies behind last. On the shard.
 func (t *topic) recheck() {
-	if !t.repairing && !t.closed {
+	switch {
+	case t.closed:
+	case t.repairing:
+		t.again = true // what is being read may be older
+	default:
 		t.repair()
 	}
 }
@@ -224,7 +242,11 @@ func (t *topic) repair() {
 func (t *topic) missing() (heard uint64, msgs []broker.Stored, more bool, err error) {
 	type state struct{ last, heard uint64 }
 	now := make(chan state, 1)
-	if !t.shard.do(func() { now <- state{t.last, t.heard} }) {
+	look := func() {
+		t.again = false
+		now <- state{t.last, t.heard}
+	}
+	if !t.shard.do(look) {
 		return 0, nil, false, nil
 	}
 	var s state
@@ -255,7 +277,7 @@ func (t *topic) repaired(heard uint64, msgs []broker.Stored, more bool) (again b
 	}
 	// What was heard of before the read and is not in the stream has been dropped by retention.
 	t.last = max(t.last, heard)
-	t.repairing = t.heard > t.last
+	t.repairing = t.heard > t.last || t.again
 	return t.repairing
 }
 

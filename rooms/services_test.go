@@ -17,7 +17,7 @@ import (
 // service connects with credentials that allow what a service may do with rooms.
 func (n *node) service(account broker.AccountID) *nats.Conn {
 	n.t.Helper()
-	creds, _, err := n.Creds(account, broker.CredsRequest{
+	creds, _, err := n.Creds(n.t.Context(), account, broker.CredsRequest{
 		Name: "desk", Publish: []string{"meet.*.do.*"}, Subscribe: []string{"meet.*.event", "_INBOX.>"},
 	})
 	if err != nil {
@@ -170,7 +170,7 @@ func TestServicesSendNothingBetweenNodes(t *testing.T) {
 	t.Parallel()
 	n := start(t, Config{})
 	for _, subject := range []string{"gateway.meet.r.x", "gateway.>", "$KV.rooms.r"} {
-		_, _, err := n.Creds(n.account, broker.CredsRequest{Name: "x", Publish: []string{subject}})
+		_, _, err := n.Creds(t.Context(), n.account, broker.CredsRequest{Name: "x", Publish: []string{subject}})
 		wantCode(t, subject, err, fault.InvalidID)
 	}
 }

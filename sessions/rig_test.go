@@ -238,7 +238,7 @@ func (b *bench) worker(name string) *worker {
 // service connects to the tenant's account over TCP as something that may do everything there.
 func (b *bench) service(name string, more ...string) *nats.Conn {
 	b.t.Helper()
-	creds, _, err := b.Creds(b.account, broker.CredsRequest{
+	creds, _, err := b.Creds(b.t.Context(), b.account, broker.CredsRequest{
 		Name: name, Queue: defaultQueue, Publish: append(more, "session.>", "_INBOX.>"), Subscribe: []string{"session.>", "live.>", "_INBOX.>"},
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // hire runs a worker of the SDK with credentials of its own until the test ends, or until stop is called.
 func (b *bench) hire(name string, cfg sdk.Config, h sdk.Handler) (stop func()) {
 	b.t.Helper()
-	creds, _, err := b.Creds(b.account, broker.CredsRequest{Name: name, Queue: defaultQueue})
+	creds, _, err := b.Creds(b.t.Context(), b.account, broker.CredsRequest{Name: name, Queue: defaultQueue})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (r *Registry) IssueCreds(ctx context.Context, id ID, role string, req broke
 	case res.tenant.Suspended():
 		return Creds{}, nil, suspended(id)
 	}
-	text, key, err := r.engine.Creds(res.tenant.Account, req)
+	text, key, err := r.engine.Creds(ctx, res.tenant.Account, req)
 	if err != nil {
 		return Creds{}, nil, err
 	}

@@ -212,3 +212,20 @@ func TestCredsAreRefused(t *testing.T) {
 	_, _, err = r.IssueCreds(ctx, "acme", "", broker.CredsRequest{Name: "x", Subscribe: strings.Split(strings.Repeat("channel.a,", 50_000)+"channel.b", ",")})
 	wantCode(t, "a record that is too large", err, fault.LimitExceeded)
 }
+
+// TestWhoIsServed looks at which credentials an account's streams make live copies for.
+func TestWhoIsServed(t *testing.T) {
+	worker := Creds{Queue: "ai", Publish: []string{"tool.weather"}}
+	shop := Creds{Publish: []string{"status.>", "channel.shop.>"}}
+	listener := Creds{Subscribe: []string{"live.agent.>"}}
+	revoked := shop
+	revoked.Revoked = time.Now()
+	for _, tt := range []struct {
+		creds []Creds
+		want  bool
+	}{{nil, false}, {[]Creds{worker, revoked}, false}, {[]Creds{revoked, worker, listener}, true}, {[]Creds{shop}, true}} {
+		if got := (Tenant{Creds: tt.creds}).account().Served; got != tt.want {
+			t.Errorf("served %t with %+v", got, tt.creds)
+		}
+	}
+}

@@ -188,7 +188,7 @@ func TestLimitsOfTheAccount(t *testing.T) {
 	if _, err := js.Publish(ctx, "channel.a", big); err == nil {
 		t.Error("more was stored than the tenant may")
 	}
-	creds, _, err := e.Creds(acme.Account, broker.CredsRequest{Name: "svc", Subscribe: []string{"channel.>"}})
+	creds, _, err := e.Creds(t.Context(), acme.Account, broker.CredsRequest{Name: "svc", Subscribe: []string{"channel.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}

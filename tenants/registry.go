@@ -22,7 +22,7 @@ type engine interface {
 	NoteAccount(a broker.Account) // never blocks
 	ConformAccount(a broker.Account) error
 	EraseAccount(ctx context.Context, a broker.AccountID) error
-	Creds(a broker.AccountID, req broker.CredsRequest) (creds []byte, userKey string, err error)
+	Creds(ctx context.Context, a broker.AccountID, req broker.CredsRequest) (creds []byte, userKey string, err error)
 	Restore(ctx context.Context, all []broker.Account, whole bool) error
 	Node() broker.Token
 	Alive(node broker.Token) bool

@@ -182,7 +182,7 @@ func TestSuspendResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	creds, _, err := e.Creds(acme.Account, broker.CredsRequest{Name: "svc", Publish: []string{"channel.>"}, Subscribe: []string{"channel.>"}})
+	creds, _, err := e.Creds(t.Context(), acme.Account, broker.CredsRequest{Name: "svc", Publish: []string{"channel.>"}, Subscribe: []string{"channel.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}

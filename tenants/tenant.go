@@ -112,6 +112,8 @@ func (t Tenant) account() broker.Account {
 	for _, c := range t.Creds {
 		if !c.Revoked.IsZero() {
 			a.RevokedUsers = append(a.RevokedUsers, c.UserKey)
+		} else if broker.NeedCopies(c.Publish...) || broker.NeedCopies(c.Subscribe...) {
+			a.Served = true
 		}
 	}
 	return a
