@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats-server/v2/server/archive"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"parley/internal/fault"
 )
@@ -90,7 +89,7 @@ func (c *Conn) tryCopy(ctx context.Context, name string, taker StreamTaker) (beg
 	d := c.held(name)
 	// In a cluster the server's own way fails with every consumer that nobody can ask, such as the watch of a dead node.
 	if c.engine.Clustered() {
-		if places, err = c.durablePlaces(ctx, d.held); err != nil {
+		if places, err = c.places(ctx, d.held); err != nil {
 			return false, uncopied(name, err)
 		}
 	}
@@ -152,38 +151,6 @@ func readEntry(entries *archive.Reader) (RawMessage, error) {
 		Seq: h.Sequence, Time: time.Unix(0, h.Timestamp).UTC(), Subject: h.Name,
 		Header: b[:h.HeaderSize:h.HeaderSize], Data: b[h.HeaderSize:],
 	}, nil
-}
-
-// durablePlaces asks for the places of all durable consumers of a stream. They are asked for before the messages are
-// copied, and one with messages on their way to somebody goes back to the last one below which all is acknowledged.
-func (c *Conn) durablePlaces(ctx context.Context, stream string) (places []json.RawMessage, err error) {
-	s, err := c.stream(ctx, Stream(stream))
-	if err != nil || s == nil {
-		return nil, err
-	}
-	list := s.ListConsumers(ctx)
-	places = []json.RawMessage{}
-	for info := range list.Info() {
-		if info.Config.Durable == "" {
-			continue
-		}
-		floor := server.SequencePair{Consumer: info.AckFloor.Consumer, Stream: info.AckFloor.Stream}
-		state := server.ConsumerState{
-			Delivered: server.SequencePair{Consumer: info.Delivered.Consumer, Stream: info.Delivered.Stream}, AckFloor: floor,
-		}
-		if info.NumAckPending > 0 {
-			state.Delivered = floor
-		}
-		place, err := json.Marshal(struct {
-			Config jetstream.ConsumerConfig `json:"config"`
-			State  server.ConsumerState     `json:"state"`
-		}{info.Config, state})
-		if err != nil {
-			return nil, err
-		}
-		places = append(places, place)
-	}
-	return places, list.Err()
 }
 
 // snapshot is the server's own copy of a stream as it comes in: chunks of a compressed archive. It implements io.Reader.
