@@ -39,7 +39,8 @@ func (c *Conn) attach() error {
 // detach lets go of the library's half, between two messages or at the end.
 func (c *Conn) detach() {
 	if w := c.wire; w != nil {
-		c.wire, w.conn = nil, nil
+		c.wire = nil
+		w.left.Store(true)
 		_ = w.peer.CloseNow() // which has nothing to close but itself
 	}
 }

@@ -19,7 +19,10 @@ func (c *Conn) takeControls() {
 		if size == 0 {
 			return
 		}
-		pong := append([]byte{finPong, byte(len(payload))}, payload...)
+		var pong []byte
+		if op != opPong { // while the payload is there
+			pong = append([]byte{finPong, byte(len(payload))}, payload...)
+		}
 		if buffered > 0 {
 			_, _ = c.wire.br.Discard(size) // as above
 		} else if c.in = c.in[size:]; len(c.in) == 0 {

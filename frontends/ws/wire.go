@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -14,7 +15,8 @@ import (
 // wire is the connection as the library sees it. Its reads come from the socket in large pieces, its writes, which are
 // control frames only, join the queue.
 type wire struct {
-	conn *Conn           // nil when the library is to be left out
+	conn *Conn
+	left atomic.Bool     // the library has been let go of: its end is not the connection's
 	peer *websocket.Conn // the library's: parses and answers
 	br   *bufio.Reader   // what peer reads from, looked into by Pending
 }
@@ -163,7 +165,7 @@ func (c *Conn) answerClose(frame []byte) {
 // Close is the library giving up. The socket is closed when the handler has returned; what is left to do here is to end a
 // read that would not end, which the library wants only when a control frame has not come to its end in five seconds.
 func (w *wire) Close() error {
-	if w.conn != nil {
+	if !w.left.Load() {
 		w.conn.Close(ProtocolError, "control frame not completed in time")
 	}
 	return nil
